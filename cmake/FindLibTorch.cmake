@@ -4,7 +4,7 @@
 # LibTorch::cpu  libtorch_cpu, libc10, headers (the wheel is a CUDA build, so libcudart and libcupti come along).
 # LibTorch::cuda adds libtorch_cuda, libc10_cuda, kept although nothing refers to them by symbol.
 file(GLOB site "${SVI_VENV}/lib/python3*/site-packages")
-find_path(LibTorch_INCLUDE_DIR torch/version.h PATHS "${site}/torch/include" NO_DEFAULT_PATH)
+find_path(LibTorch_INCLUDE_DIR ATen/ATen.h PATHS "${site}/torch/include" NO_DEFAULT_PATH)
 find_library(LibTorch_CPU torch_cpu PATHS "${site}/torch/lib" NO_DEFAULT_PATH)
 find_library(LibTorch_C10 c10 PATHS "${site}/torch/lib" NO_DEFAULT_PATH)
 find_library(LibTorch_CUDA torch_cuda PATHS "${site}/torch/lib" NO_DEFAULT_PATH)
