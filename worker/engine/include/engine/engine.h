@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "engine/types.h"
@@ -25,6 +26,7 @@ struct EngineInfo {
   std::string model_label;  // name from svi_config.json, else the folder's own name
   uint64_t parameters = 0;  // of all components
   ModelDefaults defaults;
+  std::vector<std::string> warnings;  // for the log: what works, but not as well as it should
 };
 
 struct MemoryUse {

@@ -1,0 +1,122 @@
+#include "engine/engine.h"
+
+#include <ATen/Context.h>
+#include <ATen/Parallel.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <new>
+#include <stdexcept>
+
+#include "worker/engine/kernels/modulated_norm.h"
+#include "worker/engine/nn/device.h"
+#include "worker/engine/svi/chain.h"
+#include "worker/engine/svi/pipeline.h"
+
+namespace svi::engine {
+namespace {
+
+// The engine's exceptions as the rest of the worker sees them. ATen's texts are cut to their first line: what follows
+// may hold a stack trace.
+template <typename Work>
+auto AsStatus(const Work& work) -> decltype(work()) {
+  try {
+    const c10::InferenceMode no_gradients;
+    return work();
+  } catch (const ClipStopped& e) {
+    return e.status;
+  } catch (const MissingFile& e) {
+    return absl::NotFoundError(e.what());
+  } catch (const NoSuchDevice& e) {
+    return absl::FailedPreconditionError(e.what());
+  } catch (const std::invalid_argument& e) {
+    return absl::InvalidArgumentError(e.what());
+  } catch (const std::bad_alloc&) {
+    return absl::ResourceExhaustedError("out of memory");
+  } catch (const c10::OutOfMemoryError&) {
+    return absl::ResourceExhaustedError("out of device memory");
+  } catch (const c10::Error& e) {
+    const std::string text = e.what_without_backtrace();
+    if (text.find("can't allocate memory") != std::string::npos) return absl::ResourceExhaustedError("out of memory");
+    return absl::InternalError("the engine failed: " + text.substr(0, std::min<size_t>(text.find('\n'), 200)));
+  } catch (const std::exception& e) {
+    return absl::InternalError(std::string("the engine failed: ") + e.what());
+  }
+}
+
+uint64_t ResidentBytes() {
+  std::ifstream statm("/proc/self/statm");
+  uint64_t total = 0, resident = 0;
+  statm >> total >> resident;
+  return resident * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+}
+
+class LoadedEngine : public Engine {
+ public:
+  LoadedEngine(Pipeline pipeline, EngineInfo info)
+      : pipeline_(std::move(pipeline)), info_(std::move(info)), chain_(pipeline_) {}
+
+  const EngineInfo& info() const override { return info_; }
+
+  absl::StatusOr<ClipResult> GenerateClip(const ClipRequest& request, const Picture& picture, const std::string& carry,
+                                          const ClipCallbacks& callbacks) override {
+    return AsStatus([&]() -> absl::StatusOr<ClipResult> {
+      if (!request.loras.empty()) {
+        return absl::NotFoundError("LoRA '" + request.loras.front().name + "' is not known to this worker");
+      }
+      return chain_.Generate(request, picture, carry, callbacks);
+    });
+  }
+
+  MemoryUse memory() const override { return {ResidentBytes(), DeviceBytesAllocated(pipeline_.device)}; }
+
+ private:
+  const Pipeline pipeline_;
+  const EngineInfo info_;
+  Chain chain_;
+};
+
+std::string FolderName(const std::string& dir) {
+  const std::filesystem::path path = std::filesystem::path(dir).lexically_normal();
+  return path.has_filename() ? path.filename().string() : path.parent_path().filename().string();
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Engine>> Engine::Load(const EngineOptions& options) {
+  return AsStatus([&]() -> absl::StatusOr<std::unique_ptr<Engine>> {
+    if (options.num_threads < 0 || options.num_threads > 1024) {
+      return absl::InvalidArgumentError("threads must be from 0 to 1024");
+    }
+    if (options.num_threads > 0) at::set_num_threads(options.num_threads);
+    const at::Device device = SelectDevice(options.device);
+    PrepareDevice(device);
+    Pipeline pipeline = LoadPipeline(options.model_dir, device);
+    EngineInfo info;
+    info.device = DeviceName(device);
+    info.model_label = pipeline.config.name.empty() ? FolderName(options.model_dir) : pipeline.config.name;
+    info.parameters = pipeline.parameters;
+    info.defaults = pipeline.config.defaults;
+    if (auto warning = CheckModulatedNorm(device)) info.warnings.push_back(*std::move(warning));
+    return std::make_unique<LoadedEngine>(std::move(pipeline), std::move(info));
+  });
+}
+
+void DefaultSize(const ModelDefaults& defaults, int picture_width, int picture_height, int* width, int* height) {
+  const double area = static_cast<double>(picture_width) * picture_height;
+  const double scale = std::min(1.0, std::sqrt(defaults.max_area / area));
+  const int multiple = defaults.size_multiple;
+  auto floored = [&](int side) {
+    // The small surplus keeps 0.999… of an exact multiple from losing a whole one.
+    return std::max(multiple, static_cast<int>(side * scale + 1e-6) / multiple * multiple);
+  };
+  *width = floored(picture_width);
+  *height = floored(picture_height);
+}
+
+int NewFrames(int clip_index, int num_frames) { return clip_index == 0 ? num_frames : num_frames - 5; }
+
+}  // namespace svi::engine

@@ -1,0 +1,45 @@
+// The SVI chain: one call makes one clip, the carry links it to the next.
+#ifndef SVI_ENGINE_SVI_CHAIN_H_
+#define SVI_ENGINE_SVI_CHAIN_H_
+
+#include <memory>
+#include <string>
+
+#include "engine/types.h"
+#include "worker/engine/svi/pipeline.h"
+
+namespace svi::engine {
+
+// Ends a clip early, with the status that GenerateClip is to return: cancelled, or a frame that could not be taken.
+class ClipStopped : public std::runtime_error {
+ public:
+  explicit ClipStopped(absl::Status status) : std::runtime_error(std::string(status.message())), status(status) {}
+  const absl::Status status;
+};
+
+class Chain {
+ public:
+  explicit Chain(const Pipeline& pipeline) : pipeline_(pipeline) {}
+
+  // As Engine::GenerateClip; throws instead of returning errors.
+  ClipResult Generate(const ClipRequest& request, const Picture& picture, const std::string& carry,
+                      const ClipCallbacks& callbacks);
+
+ private:
+  struct Run;  // one clip in the making
+  std::unique_ptr<DecoderState> TakeDecoder(const std::string& carry_bytes, const Carry& carry);
+
+  const Pipeline& pipeline_;
+  // Of the last pro clip: the decoder as it stood at its end, good for the clip that continues exactly this carry. It
+  // only saves work: without it the same state is rebuilt from the carry's latents.
+  std::string warm_carry_;
+  std::unique_ptr<DecoderState> warm_decoder_;
+  absl::Duration decode_time_per_latent_ = absl::ZeroDuration();  // of the last clip, for the ETA
+};
+
+// Throws std::invalid_argument, naming field and limit, unless the model can make this clip.
+void CheckRequest(const ClipRequest& request, const ModelDefaults& defaults);
+
+}  // namespace svi::engine
+
+#endif  // SVI_ENGINE_SVI_CHAIN_H_
