@@ -1,0 +1,7 @@
+target_sources(svi_engine PRIVATE
+  ${CMAKE_CURRENT_LIST_DIR}/mapped_file.cc
+  ${CMAKE_CURRENT_LIST_DIR}/safetensors.cc
+  ${CMAKE_CURRENT_LIST_DIR}/safetensors_folder.cc
+  ${CMAKE_CURRENT_LIST_DIR}/safetensors_header.cc
+  ${CMAKE_CURRENT_LIST_DIR}/safetensors_write.cc
+  ${CMAKE_CURRENT_LIST_DIR}/weight_source.cc)
