@@ -6,6 +6,7 @@
 #include <string>
 
 #include "engine/types.h"
+#include "worker/engine/svi/carry.h"
 #include "worker/engine/svi/pipeline.h"
 
 namespace svi::engine {
