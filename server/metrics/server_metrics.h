@@ -1,0 +1,95 @@
+// What svi-server tells Prometheus.
+#ifndef SVI_SERVER_METRICS_SERVER_METRICS_H_
+#define SVI_SERVER_METRICS_SERVER_METRICS_H_
+
+#include <prometheus/counter.h>
+#include <prometheus/exposer.h>
+#include <prometheus/family.h>
+#include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
+#include <prometheus/registry.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "server/queue/job_store.h"
+#include "svi/v1/resources.pb.h"
+
+namespace svi::server {
+
+// One RPC method's counters; see rpc_metrics.h for who feeds them.
+struct RpcMethodMetrics {
+  prometheus::Counter* started;
+  prometheus::Counter* msg_received;
+  prometheus::Counter* msg_sent;
+  prometheus::Histogram* handling_seconds;
+};
+
+// The registry and every metric of the server, by what happened. Thread-safe, except SetSources and Expose, which are
+// called before traffic.
+class ServerMetrics {
+ public:
+  ServerMetrics();
+  ~ServerMetrics();
+  ServerMetrics(const ServerMetrics&) = delete;
+  ServerMetrics& operator=(const ServerMetrics&) = delete;
+
+  // A clip was committed: svi_clips_total{outcome="committed"} and svi_clip_stage_seconds{stage}.
+  void ClipCommitted(const v1::Clip& clip);
+  // An attempt at a clip ended without one: svi_clips_total{outcome}, outcome one of "failed" (will be tried again or
+  // was the last attempt), "permanent" (another attempt cannot help), "handed_back", "expired", "refused" (the upload
+  // was not what it should be), "cancelled".
+  void ClipEnded(std::string_view outcome);
+  // svi_lease_expiries_total.
+  void LeaseExpired();
+  // svi_bytes_served_total{kind}: kind is "clip", "video", "image" or "carry".
+  void BytesServed(std::string_view kind, uint64_t bytes);
+  // svi_watchers.
+  void WatchersChanged(int delta);
+  // svi_events_dropped_total.
+  void EventsDropped(uint64_t count);
+
+  // Where svi_videos{state}, svi_queue_depth and svi_workers{state} come from; both are asked at each scrape.
+  // ClearSources must be called before what they refer to goes away.
+  void SetSources(std::function<absl::StatusOr<JobStore::Counts>()> counts,
+                  std::function<std::vector<v1::Worker>()> workers);
+  void ClearSources();
+
+  // Serves GET /metrics on "HOST:PORT"; returns the port (the one bound if PORT was 0).
+  [[nodiscard]] absl::StatusOr<int> Expose(const std::string& address);
+  // What a scrape would answer, in Prometheus' text format.
+  [[nodiscard]] std::string Text() const;
+
+  // For the interceptor. `type` is unary, client_stream, server_stream or bidi_stream.
+  RpcMethodMetrics Rpc(const std::string& service, const std::string& method, const std::string& type);
+  void RpcHandled(const std::string& service, const std::string& method, const std::string& type,
+                  const std::string& code);
+
+ private:
+  class Scrape;  // refreshes the gauges, then collects the registry
+
+  std::shared_ptr<prometheus::Registry> registry_;
+  prometheus::Family<prometheus::Counter>* rpc_started_;
+  prometheus::Family<prometheus::Counter>* rpc_handled_;
+  prometheus::Family<prometheus::Counter>* rpc_received_;
+  prometheus::Family<prometheus::Counter>* rpc_sent_;
+  prometheus::Family<prometheus::Histogram>* rpc_seconds_;
+  prometheus::Family<prometheus::Histogram>* stage_seconds_;
+  prometheus::Family<prometheus::Counter>* clips_;
+  prometheus::Family<prometheus::Counter>* bytes_served_;
+  prometheus::Counter* lease_expiries_;
+  prometheus::Counter* events_dropped_;
+  prometheus::Gauge* watchers_;
+  std::shared_ptr<Scrape> scrape_;
+  std::unique_ptr<prometheus::Exposer> exposer_;
+};
+
+}  // namespace svi::server
+
+#endif  // SVI_SERVER_METRICS_SERVER_METRICS_H_
