@@ -31,8 +31,8 @@ struct RpcMethodMetrics {
   prometheus::Histogram* handling_seconds;
 };
 
-// The registry and every metric of the server, by what happened. Thread-safe, except SetSources and Expose, which are
-// called before traffic.
+// The registry and every metric of the server, by what happened. Thread-safe, except SetSources and Expose,
+// which are called before traffic.
 class ServerMetrics {
  public:
   ServerMetrics();
@@ -42,9 +42,9 @@ class ServerMetrics {
 
   // A clip was committed: svi_clips_total{outcome="committed"} and svi_clip_stage_seconds{stage}.
   void ClipCommitted(const v1::Clip& clip);
-  // An attempt at a clip ended without one: svi_clips_total{outcome}, outcome one of "failed" (will be tried again or
-  // was the last attempt), "permanent" (another attempt cannot help), "handed_back", "expired", "refused" (the upload
-  // was not what it should be), "cancelled".
+  // An attempt at a clip ended without one: svi_clips_total{outcome}, outcome one of "failed" (will be tried
+  // again or was the last attempt), "permanent" (another attempt cannot help), "handed_back", "expired",
+  // "refused" (the upload was not what it should be), "cancelled".
   void ClipEnded(std::string_view outcome);
   // svi_lease_expiries_total.
   void LeaseExpired();
