@@ -1,4 +1,5 @@
-// Pictures in, clips out, through FFmpeg's libraries. Errors are INVALID_ARGUMENT for bad bytes, INTERNAL otherwise.
+// Pictures in, clips out, through FFmpeg's libraries. Errors are INVALID_ARGUMENT for bad bytes, INTERNAL
+// otherwise.
 #ifndef SVI_WORKER_MEDIA_MEDIA_H_
 #define SVI_WORKER_MEDIA_MEDIA_H_
 
@@ -14,21 +15,23 @@
 
 namespace svi::media {
 
-inline constexpr int kMaxPictureSide = 16384;                 // pixels
-inline constexpr int64_t kMaxPicturePixels = 178'956'970;     // as Pillow's bomb limit
+inline constexpr int kMaxPictureSide = 16384;              // pixels
+inline constexpr int64_t kMaxPicturePixels = 178'956'970;  // as Pillow's bomb limit
 
-// JPEG, PNG or WebP (by content, not by name) → RGB, upright (EXIF orientation), alpha laid over white, 16-bit and grey
-// and palette converted.
+// JPEG, PNG or WebP (by content, not by name) → RGB, upright (EXIF orientation), alpha laid over white,
+// 16-bit and grey and palette converted.
 absl::StatusOr<engine::Picture> DecodePicture(std::string_view bytes);
 
 struct ClipEncoderOptions {
-  int width = 0;   // even
+  int width = 0;  // even
   int height = 0;
   int fps = 24;
+  int crf = 17;  // x264's constant rate factor, 0..51; lower is better
 };
 
-// Encodes frames to a fragmented H.264 MP4 in memory: yuv420p, BT.709 limited range and tagged so, constant frame rate.
-// The same frames give the same bytes (libx264, fixed threads); h264_nvenc is used where it opens.
+// Encodes frames to a fragmented H.264 MP4 in memory: yuv420p, BT.709 limited range and tagged so, constant
+// frame rate. The same frames give the same bytes (libx264, fixed threads); h264_nvenc is used where it
+// opens.
 class ClipEncoder {
  public:
   static absl::StatusOr<std::unique_ptr<ClipEncoder>> Open(const ClipEncoderOptions& options);

@@ -17,8 +17,8 @@ class PromptEncoder {
   PromptEncoder(std::unique_ptr<Tokenizer> tokenizer, std::unique_ptr<UmT5Encoder> encoder);
   ~PromptEncoder();
 
-  // Any valid UTF-8 → [1, 512, d_model] float32 on the encoder's device, rows past the prompt zero. Keeps the embeddings
-  // of the most recent prompts, so that a repeated one costs nothing.
+  // Any valid UTF-8 → [1, 512, d_model] float32 on the encoder's device, rows past the prompt zero. Keeps the
+  // embeddings of the most recent prompts, so that a repeated one costs nothing.
   at::Tensor Encode(const std::string& prompt);
 
  private:
