@@ -25,8 +25,8 @@ struct TransformerConfig {
   double eps = 1e-6;
   int64_t dim() const { return num_attention_heads * attention_head_dim; }
 
-  // From config.json's text. Throws std::invalid_argument naming the field; refuses what this class does not do
-  // (patch size other than 1,2,2; image conditioning; no qk norm).
+  // From config.json's text. Throws std::invalid_argument naming the field; refuses what this class does not
+  // do (patch size other than 1,2,2; image conditioning; no qk norm).
   static TransformerConfig FromJson(const std::string& text);
   std::string ToJson() const;
 };
@@ -36,16 +36,19 @@ struct TextContext;
 
 class Transformer {
  public:
-  Transformer(const TransformerConfig& config, WeightSource& weights);  // takes every tensor, does not call Finish()
+  Transformer(const TransformerConfig& config,
+              WeightSource& weights);  // takes every tensor, does not call Finish()
   ~Transformer();
 
   const TransformerConfig& config() const;
 
-  // text: [B, L, text_dim] → what Forward needs of it. Rows past the prompt are zero and are attended to (Wan's way).
+  // text: [B, L, text_dim] → what Forward needs of it. Rows past the prompt are zero and are attended to
+  // (Wan's way).
   std::shared_ptr<const TextContext> PrepareText(const at::Tensor& text) const;
 
-  // hidden [B, C, F, H, W]; timestep [B] or [B, tokens] (tokens = F·H/2·W/2), any real dtype, fractional allowed;
-  // returns [B, C_out, F, H, W] in hidden's dtype. Computes modulation once for each distinct timestep of a row.
+  // hidden [B, C, F, H, W]; timestep [B] or [B, tokens] (tokens = F·H/2·W/2), any real dtype, fractional
+  // allowed; returns [B, C_out, F, H, W] in hidden's dtype. Computes modulation once for each distinct
+  // timestep of a row.
   at::Tensor Forward(const at::Tensor& hidden, const at::Tensor& timestep, const TextContext& text) const;
 
  private:

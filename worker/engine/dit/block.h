@@ -1,0 +1,69 @@
+// One layer of the diffusion transformer.
+#ifndef SVI_ENGINE_DIT_BLOCK_H_
+#define SVI_ENGINE_DIT_BLOCK_H_
+
+#include <ATen/ATen.h>
+
+#include "worker/engine/dit/transformer.h"
+#include "worker/engine/nn/layers.h"
+
+namespace svi::engine {
+
+// Keys and values of one attention: [B, heads, length, head_dim].
+struct KeyValue {
+  at::Tensor key, value;
+};
+
+// Modulation of all tokens by the distinct timesteps.
+struct Modulation {
+  at::Tensor rows;          // float32 [B, R, parts, D]
+  at::Tensor row_of_token;  // int64 [B, tokens], values < R
+
+  // Row `part` of `table` [1, parts, D] added to that part of all rows: [B, R, D].
+  at::Tensor Part(const at::Tensor& table, int64_t part) const;
+};
+
+// x + gate[row] * update, in x's dtype; gate [B, R, D].
+at::Tensor AddGated(const at::Tensor& x, const at::Tensor& update, const at::Tensor& gate,
+                    const at::Tensor& row_of_token);
+
+// Projections of one attention. q and k pass an RMS norm over all heads together.
+class AttentionLayer {
+ public:
+  AttentionLayer(const Scope& scope, const TransformerConfig& config);
+
+  // x [B, tokens, D] attends to itself, positions turned in.
+  at::Tensor SelfAttend(const at::Tensor& x, const at::Tensor& rotations) const;
+  // x [B, tokens, D] attends to a text; text.key's batch is B or 1.
+  at::Tensor CrossAttend(const at::Tensor& x, const KeyValue& text) const;
+  // text [B, length, D].
+  KeyValue TextKeyValue(const at::Tensor& text) const;
+
+ private:
+  int64_t heads_;
+  Linear q_, k_, v_, out_;
+  RmsNorm norm_q_, norm_k_;
+};
+
+// Self-attention, cross-attention to the text and a feed-forward, each added to its input.
+class Block {
+ public:
+  // Scope: "blocks.N".
+  Block(const Scope& scope, const TransformerConfig& config);
+
+  // x [B, tokens, D].
+  at::Tensor Forward(const at::Tensor& x, const Modulation& modulation, const at::Tensor& rotations,
+                     const KeyValue& text) const;
+  KeyValue TextKeyValue(const at::Tensor& text) const { return attn2_.TextKeyValue(text); }
+
+ private:
+  double eps_;
+  AttentionLayer attn1_, attn2_;
+  LayerNorm norm2_;
+  Linear ffn_in_, ffn_out_;
+  at::Tensor scale_shift_table_;  // [1, 6, D]
+};
+
+}  // namespace svi::engine
+
+#endif  // SVI_ENGINE_DIT_BLOCK_H_
