@@ -4,9 +4,9 @@ if(SVI_WITH_CUDA)
   set(CMAKE_CUDA_STANDARD 17)
   set(CMAKE_CUDA_ARCHITECTURES 80 86 89 90)
   enable_language(CUDA)
-  target_sources(svi_engine PRIVATE
-    ${CMAKE_CURRENT_LIST_DIR}/modulated_norm_cuda.cc
-    ${CMAKE_CURRENT_LIST_DIR}/modulated_norm.cu)
+  add_library(svi_cuda_kernels STATIC ${CMAKE_CURRENT_LIST_DIR}/modulated_norm.cu)
+  target_sources(svi_engine PRIVATE ${CMAKE_CURRENT_LIST_DIR}/modulated_norm_cuda.cc)
+  target_link_libraries(svi_engine PRIVATE svi_cuda_kernels)
 else()
   target_sources(svi_engine PRIVATE ${CMAKE_CURRENT_LIST_DIR}/modulated_norm_none.cc)
 endif()
