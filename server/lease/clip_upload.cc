@@ -1,0 +1,65 @@
+#include "server/lease/clip_upload.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "server/lease/worker_messages.h"
+
+namespace svi::server {
+
+absl::Status ArtifactUpload::Append(uint64_t offset, const std::string& data) {
+  if (offset == 0) {
+    writer_.reset();
+    received_ = 0;
+  }
+  if (offset != received_) {
+    return absl::DataLossError(
+        absl::StrCat("the upload continued at byte ", offset, ", but ", received_, " bytes were there"));
+  }
+  if (data.size() > max_bytes_ - received_) {
+    return absl::DataLossError(absl::StrCat("the upload is larger than ", max_bytes_, " bytes"));
+  }
+  if (writer_ == nullptr) {
+    auto writer = artifacts_->OpenWriter(key_);
+    if (!writer.ok()) return writer.status();
+    writer_ = *std::move(writer);
+  }
+  const absl::Status appended = writer_->Append(offset, data);
+  if (appended.ok()) received_ += data.size();
+  return appended;
+}
+
+absl::StatusOr<ArtifactRef> ArtifactUpload::Commit(uint64_t size, const std::string& sha256) {
+  if (size != received_ || writer_ == nullptr) {
+    return absl::DataLossError(
+        absl::StrCat("the upload has ", received_, " bytes, but ", size, " were announced"));
+  }
+  auto committed = writer_->Commit();
+  writer_.reset();
+  received_ = 0;
+  if (!committed.ok()) return committed;
+  if (committed->sha256 != sha256) {
+    const absl::Status deleted = artifacts_->Delete(*committed);
+    return absl::DataLossError(absl::StrCat("the upload does not have the SHA-256 that was announced",
+                                            deleted.ok() ? "" : " (and could not be deleted)"));
+  }
+  return committed;
+}
+
+absl::StatusOr<v1::ArtifactChunk> InputFeed::Next() {
+  Input& input = inputs_.front();
+  const uint64_t left = input.artifact.size - input.offset;
+  auto data = artifacts_->ReadAt(input.artifact, input.offset, std::min<uint64_t>(left, kMaxChunkBytes));
+  if (!data.ok()) return data.status();
+  if (data->empty()) return absl::DataLossError("the artifact is shorter than it was when it was stored");
+  v1::ArtifactChunk chunk;
+  chunk.set_kind(input.kind);
+  chunk.set_offset(input.offset);
+  input.offset += data->size();
+  chunk.set_data(*std::move(data));
+  if (input.offset >= input.artifact.size) inputs_.pop_front();
+  return chunk;
+}
+
+}  // namespace svi::server

@@ -1,0 +1,50 @@
+#include "server/lease/task_loop.h"
+
+#include <utility>
+
+#include "absl/time/clock.h"
+
+namespace svi::server {
+
+void TaskLoop::Start(absl::Duration tick, std::function<void(bool)> after_batch) {
+  absl::MutexLock lock(&stop_mu_);
+  thread_ = std::thread([this, tick, after_batch = std::move(after_batch)] { Run(tick, after_batch); });
+}
+
+bool TaskLoop::Post(Task task) {
+  absl::MutexLock lock(&mu_);
+  if (stopped_) return false;
+  tasks_.push_back(std::move(task));
+  return true;
+}
+
+void TaskLoop::Stop() {
+  absl::MutexLock stop_lock(&stop_mu_);
+  {
+    absl::MutexLock lock(&mu_);
+    stopped_ = true;
+  }
+  if (thread_.joinable()) thread_.join();
+}
+
+void TaskLoop::Run(absl::Duration tick, const std::function<void(bool)>& after_batch) {
+  absl::Time next_tick = absl::Now() + tick;
+  for (;;) {
+    std::deque<Task> batch;
+    bool stopped = false;
+    {
+      absl::MutexLock lock(&mu_);
+      mu_.AwaitWithDeadline(absl::Condition(this, &TaskLoop::Awake), next_tick);
+      batch.swap(tasks_);
+      stopped = stopped_;
+    }
+    for (Task& task : batch) task();
+    if (stopped && batch.empty()) return;
+    const absl::Time now = absl::Now();
+    const bool ticked = now >= next_tick;
+    if (ticked) next_tick = now + tick;
+    after_batch(ticked);
+  }
+}
+
+}  // namespace svi::server

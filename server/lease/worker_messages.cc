@@ -1,0 +1,204 @@
+#include "server/lease/worker_messages.h"
+
+#include <algorithm>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+
+namespace svi::server {
+namespace {
+
+constexpr absl::string_view kVideoPrefix = "videos/";
+constexpr size_t kMaxVideoIdBytes = 128;
+constexpr size_t kMaxLabelBytes = 256;  // version, device, model
+constexpr size_t kMaxNegativePrompt = 16384;
+constexpr int kMaxListed = 4096;  // warm videos, LoRAs
+constexpr uint32_t kMaxFrames = 257;
+constexpr uint32_t kMaxSide = 4096;
+constexpr uint32_t kMaxFps = 120;
+constexpr uint32_t kMaxSteps = 1000000;
+constexpr int64_t kMaxSeconds = int64_t{400} * 24 * 3600;
+constexpr size_t kSha256Bytes = 32;
+
+bool IsWorkerId(absl::string_view id) {
+  return !id.empty() && id.size() <= 64 && std::all_of(id.begin(), id.end(), [](unsigned char c) {
+    return absl::ascii_islower(c) || absl::ascii_isdigit(c) || c == '-';
+  });
+}
+
+// Keys of artifacts are made from it, so nothing that means something in a path.
+bool IsVideoId(absl::string_view id) {
+  return !id.empty() && id.size() <= kMaxVideoIdBytes &&
+         std::all_of(id.begin(), id.end(), [](unsigned char c) {
+           return absl::ascii_islower(c) || absl::ascii_isdigit(c) || c == '-' || c == '_';
+         });
+}
+
+absl::Status CheckLength(absl::string_view field, const std::string& value, size_t limit) {
+  if (value.size() <= limit) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(field, ": at most ", limit, " bytes"));
+}
+
+absl::Status CheckRange(absl::string_view field, uint64_t value, uint64_t low, uint64_t high) {
+  if (value >= low && value <= high) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(field, ": ", value, " is not in ", low, "..", high));
+}
+
+absl::Status CheckDuration(absl::string_view field, const google::protobuf::Duration& value) {
+  if (value.seconds() >= 0 && value.seconds() <= kMaxSeconds && value.nanos() >= 0 &&
+      value.nanos() < 1000000000) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(absl::StrCat(field, ": not a duration of 0..", kMaxSeconds, " seconds"));
+}
+
+absl::Status First(std::initializer_list<absl::Status> checks) {
+  for (const absl::Status& check : checks) {
+    if (!check.ok()) return check;
+  }
+  return absl::OkStatus();
+}
+
+// Bytes of the valid UTF-8 character at the front of `text`, 0 if there is none.
+size_t Utf8Length(absl::string_view text) {
+  const auto at = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned char lead = at(0);
+  if (lead < 0x80) return 1;
+  const size_t length = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
+  if (lead < 0xC2 || lead > 0xF4 || text.size() < length) return 0;
+  for (size_t i = 1; i < length; ++i) {
+    if ((at(i) & 0xC0) != 0x80) return 0;
+  }
+  const bool overlong = (lead == 0xE0 && at(1) < 0xA0) || (lead == 0xF0 && at(1) < 0x90);
+  const bool surrogate = lead == 0xED && at(1) >= 0xA0;
+  const bool beyond = lead == 0xF4 && at(1) >= 0x90;
+  return overlong || surrogate || beyond ? 0 : length;
+}
+
+}  // namespace
+
+absl::Status CheckRegister(const v1::Register& message) {
+  if (!IsWorkerId(message.worker_id())) {
+    return absl::InvalidArgumentError("register.worker_id: 1..64 characters of [a-z0-9-]");
+  }
+  if (message.warm_videos_size() > kMaxListed) {
+    return absl::InvalidArgumentError(absl::StrCat("register.warm_videos: at most ", kMaxListed));
+  }
+  if (message.loras_size() > kMaxListed) {
+    return absl::InvalidArgumentError(absl::StrCat("register.loras: at most ", kMaxListed));
+  }
+  return First({
+      CheckLength("register.version", message.version(), kMaxLabelBytes),
+      CheckLength("register.device", message.device(), kMaxLabelBytes),
+      CheckLength("register.model", message.model(), kMaxLabelBytes),
+      CheckLength("register.defaults.negative_prompt", message.defaults().negative_prompt(),
+                  kMaxNegativePrompt),
+  });
+}
+
+absl::Status CheckChunk(const v1::ClipChunk& message) {
+  if (message.kind() != v1::ARTIFACT_KIND_CLIP && message.kind() != v1::ARTIFACT_KIND_CARRY) {
+    return absl::InvalidArgumentError("clip_chunk.kind: not a known kind");
+  }
+  if (message.data().empty()) return absl::InvalidArgumentError("clip_chunk.data: empty");
+  return CheckLength("clip_chunk.data", message.data(), kMaxChunkBytes);
+}
+
+absl::Status CheckDone(const v1::ClipDone& message) {
+  if (message.clip_bytes() == 0) return absl::InvalidArgumentError("clip_done.clip_bytes: 0");
+  if (message.carry_bytes() == 0) return absl::InvalidArgumentError("clip_done.carry_bytes: 0");
+  return First({
+      CheckRange("clip_done.clip_sha256 (bytes)", message.clip_sha256().size(), kSha256Bytes, kSha256Bytes),
+      CheckRange("clip_done.carry_sha256 (bytes)", message.carry_sha256().size(), kSha256Bytes, kSha256Bytes),
+      CheckRange("clip_done.frame_count", message.frame_count(), 1, kMaxFrames),
+      CheckRange("clip_done.width", message.width(), 1, kMaxSide),
+      CheckRange("clip_done.height", message.height(), 1, kMaxSide),
+      CheckRange("clip_done.fps", message.fps(), 1, kMaxFps),
+      CheckDuration("clip_done.encode_time", message.encode_time()),
+      CheckDuration("clip_done.denoise_time", message.denoise_time()),
+      CheckDuration("clip_done.decode_time", message.decode_time()),
+      CheckDuration("clip_done.mux_time", message.mux_time()),
+  });
+}
+
+absl::Status CheckProgress(const v1::Progress& progress) {
+  if (progress.stage() == v1::STAGE_UNSPECIFIED || !v1::Stage_IsValid(progress.stage())) {
+    return absl::InvalidArgumentError("progress.stage: not a known stage");
+  }
+  return First({
+      CheckRange("progress.total", progress.total(), 0, kMaxSteps),
+      CheckRange("progress.step", progress.step(), 0, progress.total()),
+      CheckDuration("progress.eta", progress.eta()),
+  });
+}
+
+absl::StatusOr<Lease> ParseLease(const v1::LeaseId& id) {
+  absl::string_view video = id.video();
+  if (video.substr(0, kVideoPrefix.size()) != kVideoPrefix) {
+    return absl::InvalidArgumentError("lease.video: not `videos/{id}`");
+  }
+  video.remove_prefix(kVideoPrefix.size());
+  if (!IsVideoId(video)) return absl::InvalidArgumentError("lease.video: not `videos/{id}`");
+  if (id.epoch() == 0) return absl::InvalidArgumentError("lease.epoch: 0");
+  return Lease{std::string(video), id.clip_index(), id.epoch()};
+}
+
+v1::LeaseId ToLeaseId(const Lease& lease) {
+  v1::LeaseId id;
+  id.set_video(absl::StrCat(kVideoPrefix, lease.video_id));
+  id.set_clip_index(lease.clip_index);
+  id.set_epoch(lease.epoch);
+  return id;
+}
+
+std::string ToString(const Lease& lease) {
+  return absl::StrCat(lease.video_id, "/", lease.clip_index, " e", lease.epoch);
+}
+
+bool SameLease(const Lease& a, const Lease& b) {
+  return a.video_id == b.video_id && a.clip_index == b.clip_index && a.epoch == b.epoch;
+}
+
+std::string CleanText(absl::string_view text, size_t max_bytes) {
+  std::string clean;
+  while (!text.empty()) {
+    size_t length = Utf8Length(text);
+    const bool keep =
+        length > 1 || (length == 1 && !absl::ascii_iscntrl(static_cast<unsigned char>(text[0])));
+    length = std::max<size_t>(length, 1);
+    if (clean.size() + (keep ? length : 1) > max_bytes) break;
+    if (keep) {
+      clean.append(text.data(), length);
+    } else {
+      clean.push_back('?');
+    }
+    text.remove_prefix(length);
+  }
+  return clean;
+}
+
+v1::Failure CleanFailure(const v1::Failure& failure) {
+  v1::Failure clean;
+  // 1..16 are google.rpc.Code's errors.
+  clean.set_code(failure.code() >= 1 && failure.code() <= 16 ? failure.code()
+                                                             : static_cast<int>(absl::StatusCode::kUnknown));
+  for (const char c : failure.reason().substr(0, kMaxFailureReasonBytes)) {
+    const auto byte = static_cast<unsigned char>(c);
+    clean.mutable_reason()->push_back(absl::ascii_isalnum(byte) ? absl::ascii_toupper(byte) : '_');
+  }
+  if (clean.reason().empty()) clean.set_reason("WORKER_FAILED");
+  clean.set_message(CleanText(failure.message(), kMaxFailureMessageBytes));
+  if (clean.message().empty()) clean.set_message("The worker failed without saying why.");
+  return clean;
+}
+
+std::string ClipKey(const Lease& lease) {
+  return absl::StrFormat("%s/clip-%05d.e%d.mp4", lease.video_id, lease.clip_index, lease.epoch);
+}
+
+std::string CarryKey(const Lease& lease) {
+  return absl::StrFormat("%s/clip-%05d.e%d.carry", lease.video_id, lease.clip_index, lease.epoch);
+}
+
+}  // namespace svi::server

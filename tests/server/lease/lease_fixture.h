@@ -1,0 +1,124 @@
+// A real server for workers (gRPC over a socket, SQLite and files in a temporary folder), a scripted worker,
+// and a clock that stands still until it is moved.
+#ifndef SVI_TESTS_SERVER_LEASE_LEASE_FIXTURE_H_
+#define SVI_TESTS_SERVER_LEASE_LEASE_FIXTURE_H_
+
+#include <grpcpp/grpcpp.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/synchronization/mutex.h"
+#include "server/artifacts/artifact_store.h"
+#include "server/lease/dispatcher.h"
+#include "server/metrics/server_metrics.h"
+#include "server/queue/job_store.h"
+#include "server/stream/event_hub.h"
+#include "svi/v1/worker_service.grpc.pb.h"
+
+namespace svi::server {
+
+class FakeClock {
+ public:
+  absl::Time Now() const {
+    absl::MutexLock lock(&mu_);
+    return now_;
+  }
+  void Advance(absl::Duration by) {
+    absl::MutexLock lock(&mu_);
+    now_ += by;
+  }
+
+ private:
+  mutable absl::Mutex mu_;
+  absl::Time now_ ABSL_GUARDED_BY(mu_) = absl::FromUnixSeconds(1'800'000'000);
+};
+
+// An Assign with all that came after it.
+struct Job {
+  v1::Assign assign;
+  std::string image;
+  std::string carry;
+};
+
+// One stream, driven line by line. Reads block; a stream that hangs ends by its deadline and fails the test.
+class ScriptedWorker {
+ public:
+  explicit ScriptedWorker(const std::shared_ptr<grpc::Channel>& channel);
+  ~ScriptedWorker();
+
+  void Send(const v1::WorkerMessage& message) { (void)stream_->Write(message); }
+  // The next message, or nullopt if the stream has ended.
+  std::optional<v1::ServerMessage> Next();
+  // The status with which the server ended the stream; reads what is left.
+  grpc::Status End();
+  // Cuts the connection off, as a dead network does.
+  void Vanish() { context_.TryCancel(); }
+
+  // Registers, and returns the answer.
+  v1::Registered Register(const std::string& id, const std::optional<v1::LeaseId>& holding = std::nullopt);
+  void Heartbeat(const std::optional<v1::LeaseId>& lease = std::nullopt, bool draining = false);
+  // Expects an Assign and takes in its inputs.
+  Job TakeJob();
+  void SendChunk(const v1::LeaseId& lease, v1::ArtifactKind kind, uint64_t offset, const std::string& data);
+  void SendDone(const v1::LeaseId& lease, const std::string& clip, const std::string& carry);
+  // All of an upload, and ClipDone.
+  void Upload(const v1::LeaseId& lease, const std::string& clip, const std::string& carry);
+  void Fail(const v1::LeaseId& lease, const std::string& reason, bool permanent, bool handed_back);
+  // Expects that message for that lease.
+  void ExpectAccepted(const v1::LeaseId& lease);
+  void ExpectCancel(const v1::LeaseId& lease, const std::string& reason);
+  // Returns when the server has dealt with everything sent before: it asks about a lease that cannot be.
+  void Barrier();
+
+ private:
+  std::unique_ptr<v1::WorkerService::Stub> stub_;
+  grpc::ClientContext context_;
+  std::unique_ptr<grpc::ClientReaderWriter<v1::WorkerMessage, v1::ServerMessage>> stream_;
+  uint64_t barriers_ = 0;
+};
+
+class LeaseTest : public testing::Test {
+ protected:
+  LeaseTest();
+  ~LeaseTest() override;
+
+  // Options for the next StartServer.
+  DispatcherOptions options_;
+  // Starts the server on the store that is there; the constructor has done so once.
+  void StartServer();
+  void StopServer();
+  std::unique_ptr<ScriptedWorker> Connect() { return std::make_unique<ScriptedWorker>(channel_); }
+
+  // A queued video; clips = prompts.
+  void MakeVideo(const std::string& id, int clips, int priority = 0, size_t image_bytes = 1000);
+  v1::Video Video(const std::string& id);
+  // The video's events of that kind.
+  int CountEvents(const std::string& id, v1::VideoEvent::EventCase kind);
+  std::string ReadClip(const std::string& id, uint32_t index);
+  // Moves the clock beyond the lease timeout and runs a pass.
+  void LetLeasesExpire();
+  bool Exists(const std::string& key) const { return std::filesystem::exists(dir_ / "artifacts" / key); }
+  // Files of the ArtifactStore that are half written.
+  int PartialFiles() const;
+
+  std::filesystem::path dir_;
+  FakeClock clock_;
+  std::unique_ptr<JobStore> store_;
+  std::unique_ptr<ArtifactStore> artifacts_;
+  EventHub hub_;
+  ServerMetrics metrics_;
+  std::unique_ptr<Dispatcher> dispatcher_;
+  std::unique_ptr<grpc::Server> server_;
+  std::shared_ptr<grpc::Channel> channel_;
+};
+
+std::string Bytes(size_t count, char seed);
+v1::LeaseId LeaseIdOf(const std::string& video, uint32_t clip, uint64_t epoch);
+
+}  // namespace svi::server
+
+#endif  // SVI_TESTS_SERVER_LEASE_LEASE_FIXTURE_H_
