@@ -41,7 +41,7 @@ struct Leasable {
   std::string video_id;
   uint32_t clip_index = 0;
   int32_t priority = 0;
-  absl::Time ready_since;       // when this clip became leasable
+  absl::Time ready_since;  // when this clip became leasable
   absl::Time video_created;
 };
 
@@ -62,37 +62,44 @@ struct FinishedClip {
 
 struct VideoPage {
   std::vector<v1::Video> videos;  // newest first, without clips
-  std::optional<std::pair<int64_t, std::string>> next;  // (create time in µs, id) of the last one; nullopt: no more
+  std::optional<std::pair<int64_t, std::string>>
+      next;  // (create time in µs, id) of the last one; nullopt: no more
 };
 
-// Thread-safe. Every call that changes something is one durable transaction (it has reached the disk when the call
-// returns), appends its events to the video's log with the next sequence numbers, and either happens as a whole or not
-// at all. Legal transitions: server/queue/states.h; a call that would make an illegal one changes nothing.
-// Common errors: NOT_FOUND (no such video or clip), UNAVAILABLE (the database does not answer).
+// Thread-safe. Every call that changes something is one durable transaction (it has reached the disk when the
+// call returns), appends its events to the video's log with the next sequence numbers, and either happens as
+// a whole or not at all. Legal transitions: server/queue/states.h; a call that would make an illegal one
+// changes nothing. Common errors: NOT_FOUND (no such video or clip), UNAVAILABLE (the database does not
+// answer).
 class JobStore {
  public:
   virtual ~JobStore() = default;
 
-  // Makes a QUEUED video whose clip 0 is leasable. Replay of request_id: the first video, `*replayed` = true, nothing
-  // is made. ALREADY_EXISTS: request_id with another hash.
+  // Makes a QUEUED video whose clip 0 is leasable. Replay of request_id: the first video, `*replayed` = true,
+  // nothing is made. ALREADY_EXISTS: request_id with another hash.
   virtual absl::StatusOr<v1::Video> CreateVideo(const NewVideo& video, absl::Time now, bool* replayed) = 0;
   virtual absl::StatusOr<v1::Video> GetVideo(const std::string& id) = 0;  // with clips
-  virtual absl::StatusOr<VideoPage> ListVideos(const std::vector<v1::VideoState>& states, int limit,
-                                               const std::optional<std::pair<int64_t, std::string>>& after) = 0;
+  virtual absl::StatusOr<VideoPage> ListVideos(
+      const std::vector<v1::VideoState>& states, int limit,
+      const std::optional<std::pair<int64_t, std::string>>& after) = 0;
   // Ends an active video as CANCELLED and voids its lease; an ended one is returned unchanged.
   virtual absl::StatusOr<v1::Video> CancelVideo(const std::string& id, absl::Time now) = 0;
   // FAILED_PRECONDITION while the video is active. Returns the artifacts that are no longer referred to.
   virtual absl::StatusOr<std::vector<ArtifactRef>> DeleteVideo(const std::string& id) = 0;
-  // FAILED_PRECONDITION: not open-ended, already finished, or ended. ABORTED: revision is not the expected one.
-  // INVALID_ARGUMENT: too many prompts in all. A WAITING video becomes QUEUED.
-  virtual absl::StatusOr<v1::Video> AppendPrompts(const std::string& id, const std::vector<std::string>& prompts,
-                                                  std::optional<uint64_t> expected_revision, absl::Time now) = 0;
+  // FAILED_PRECONDITION: not open-ended, already finished, or ended. ABORTED: revision is not the expected
+  // one. INVALID_ARGUMENT: too many prompts in all. A WAITING video becomes QUEUED.
+  virtual absl::StatusOr<v1::Video> AppendPrompts(const std::string& id,
+                                                  const std::vector<std::string>& prompts,
+                                                  std::optional<uint64_t> expected_revision,
+                                                  absl::Time now) = 0;
   // Idempotent. A WAITING video becomes SUCCEEDED.
-  virtual absl::StatusOr<v1::Video> FinishVideo(const std::string& id, std::optional<uint64_t> expected_revision,
+  virtual absl::StatusOr<v1::Video> FinishVideo(const std::string& id,
+                                                std::optional<uint64_t> expected_revision,
                                                 absl::Time now) = 0;
 
   // Durable events with sequence > after, oldest first, at most `limit`.
-  virtual absl::StatusOr<std::vector<v1::VideoEvent>> ListEvents(const std::string& id, uint64_t after, int limit) = 0;
+  virtual absl::StatusOr<std::vector<v1::VideoEvent>> ListEvents(const std::string& id, uint64_t after,
+                                                                 int limit) = 0;
   virtual absl::StatusOr<FinishedClip> GetClip(const std::string& id, uint32_t index) = 0;
 
   // Clips without a lease, of QUEUED videos, best first by (priority desc, ready_since).
@@ -103,21 +110,22 @@ class JobStore {
                                                   const std::string& worker, absl::Time now) = 0;
   // OK if the lease is the current one, ABORTED if not.
   virtual absl::Status CheckLease(const Lease& lease) = 0;
-  // Commits the clip: row, carry, event clip_done, and the next clip leasable / the video WAITING / SUCCEEDED.
-  // ABORTED if the lease is not the current one. Returns the video, and the artifacts that this replaces (the carry of
-  // the clip before).
+  // Commits the clip: row, carry, event clip_done, and the next clip leasable / the video WAITING /
+  // SUCCEEDED. ABORTED if the lease is not the current one. Returns the video, and the artifacts that this
+  // replaces (the carry of the clip before).
   virtual absl::StatusOr<v1::Video> CommitClip(const Lease& lease, const FinishedClip& clip, absl::Time now,
                                                std::vector<ArtifactRef>* obsolete) = 0;
   // The attempt ended without a clip. Below `max_attempts`: leasable again, event clip_attempt_failed. At
-  // max_attempts, or when `permanent`: video FAILED with `error`. `handed_back`: leasable again, attempt not counted,
-  // no event but the state change. ABORTED if the lease is not the current one.
+  // max_attempts, or when `permanent`: video FAILED with `error`. `handed_back`: leasable again, attempt not
+  // counted, no event but the state change. ABORTED if the lease is not the current one.
   struct FailedAttempt {
     v1::Failure error;
     bool permanent = false;
     bool handed_back = false;
     uint32_t max_attempts = 3;
   };
-  virtual absl::StatusOr<v1::Video> FailLease(const Lease& lease, const FailedAttempt& failure, absl::Time now) = 0;
+  virtual absl::StatusOr<v1::Video> FailLease(const Lease& lease, const FailedAttempt& failure,
+                                              absl::Time now) = 0;
   // Leases that are held, for recovery when the server starts.
   struct HeldLease {
     Lease lease;

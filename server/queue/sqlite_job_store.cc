@@ -1,0 +1,224 @@
+// Opening, connections, and the calls that clients make to change a video.
+#include "server/queue/sqlite_job_store.h"
+
+#include "absl/strings/str_cat.h"
+#include "server/queue/plan.h"
+#include "server/queue/sql_files.h"
+#include "server/queue/sqlite_job_store_impl.h"
+#include "server/queue/sqlite_migrate.h"
+
+namespace svi::server {
+namespace {
+
+absl::Status InsertVideo(SqliteDb& db, const VideoRow& row) {
+  SVI_RETURN_IF_ERROR(db.Query("insert_video", row.id, static_cast<int>(row.state), row.spec.priority(),
+                               row.finished, row.revision, row.clips_done, row.clips_total, row.last_sequence,
+                               std::optional<Blob>(), row.create_time_us, row.update_time_us, row.end_time_us,
+                               row.image.key, row.image.size, Blob{row.image.sha256})
+                          .Run());
+  const std::string spec = row.spec.SerializeAsString();
+  return db.Query("insert_spec", row.id, Blob{spec}).Run();
+}
+
+// The video that an earlier request with this id made; nullopt if there was none.
+absl::StatusOr<std::optional<v1::Video>> FindReplay(SqliteDb& db, const NewVideo& video) {
+  if (video.request_id.empty()) return std::optional<v1::Video>();
+  std::string hash;
+  std::string id;
+  {
+    Statement row = db.Query("find_request_id", video.request_id);
+    SVI_ASSIGN_OR_RETURN(const bool found, row.Step());
+    if (!found) return std::optional<v1::Video>();
+    hash = row.Bytes(0);
+    id = row.Bytes(1);
+  }
+  if (hash != video.request_hash) {
+    return absl::AlreadyExistsError("request_id was used before, with another request");
+  }
+  SVI_ASSIGN_OR_RETURN(const VideoRow row, LoadVideo(db, id));
+  return std::optional<v1::Video>(ToVideo(row));
+}
+
+absl::Status CheckRevision(const VideoRow& video, std::optional<uint64_t> expected) {
+  if (!expected.has_value() || *expected == video.revision) return absl::OkStatus();
+  return absl::AbortedError(
+      absl::StrCat("expected_revision is ", *expected, ", the video's is ", video.revision));
+}
+
+v1::VideoEvent PromptsChanged(const VideoRow& video) {
+  v1::VideoEvent event;
+  event.mutable_prompts_changed()->set_revision(video.revision);
+  event.mutable_prompts_changed()->set_clips_total(video.clips_total);
+  event.mutable_prompts_changed()->set_finished(video.finished);
+  return event;
+}
+
+absl::Status CheckAppend(const VideoRow& video, size_t count) {
+  if (IsFinal(video.state)) {
+    return absl::FailedPreconditionError(absl::StrCat("the video has ended: ", StateName(video.state)));
+  }
+  if (!video.spec.open_ended()) return absl::FailedPreconditionError("the video is not open_ended");
+  if (video.finished) return absl::FailedPreconditionError("the video is finished: no more prompts may come");
+  if (count == 0) return absl::InvalidArgumentError("prompts: at least one is needed");
+  if (video.spec.prompts_size() + count > kMaxPrompts) {
+    return absl::InvalidArgumentError(absl::StrCat("prompts: ", video.spec.prompts_size(), " + ", count,
+                                                   " are more than the limit of ", kMaxPrompts));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<JobStore>> OpenSqliteJobStore(const std::string& path) {
+  return SqliteJobStore::Open(path);
+}
+
+absl::StatusOr<std::unique_ptr<SqliteJobStore>> SqliteJobStore::Open(const std::string& path) {
+  SVI_ASSIGN_OR_RETURN(NamedQueries queries, ParseNamedQueries(SqliteQueries()));
+  for (const auto& query : MigrationQueries()) queries.insert(query);
+  std::unique_ptr<SqliteJobStore> store(new SqliteJobStore(path, std::move(queries)));
+  SVI_ASSIGN_OR_RETURN(std::unique_ptr<SqliteDb> writer, SqliteDb::Open(path, store->queries_));
+  SVI_RETURN_IF_ERROR(Migrate(*writer, SqliteMigrations()));
+  SVI_RETURN_IF_ERROR(writer->PrepareAll());
+  store->writer_ = std::move(writer);
+  return store;
+}
+
+absl::StatusOr<std::unique_ptr<SqliteDb>> SqliteJobStore::TakeReader() {
+  {
+    absl::MutexLock lock(&readers_mutex_);
+    const auto free = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(readers_mutex_) {
+      return busy_readers_ < kMaxReaders;
+    };
+    readers_mutex_.Await(absl::Condition(&free));
+    ++busy_readers_;
+    if (!idle_readers_.empty()) {
+      std::unique_ptr<SqliteDb> reader = std::move(idle_readers_.back());
+      idle_readers_.pop_back();
+      return reader;
+    }
+  }
+  absl::StatusOr<std::unique_ptr<SqliteDb>> reader = SqliteDb::Open(path_, queries_);
+  if (!reader.ok()) ReturnReader(nullptr);
+  return reader;
+}
+
+void SqliteJobStore::ReturnReader(std::unique_ptr<SqliteDb> reader) {
+  absl::MutexLock lock(&readers_mutex_);
+  --busy_readers_;
+  if (reader != nullptr) idle_readers_.push_back(std::move(reader));
+}
+
+absl::StatusOr<v1::Video> SqliteJobStore::CreateVideo(const NewVideo& video, absl::Time now, bool* replayed) {
+  *replayed = false;
+  return Write([&](SqliteDb& db) -> absl::StatusOr<v1::Video> {
+    SVI_ASSIGN_OR_RETURN(std::optional<v1::Video> earlier, FindReplay(db, video));
+    if (earlier.has_value()) {
+      *replayed = true;
+      return *std::move(earlier);
+    }
+    VideoRow row;
+    row.id = video.id;
+    row.spec = video.spec;
+    row.spec.clear_image();
+    row.finished = !row.spec.open_ended();
+    row.revision = 1;
+    row.clips_total = PlannedClips(row.spec);
+    row.create_time_us = row.update_time_us = ToMicros(now);
+    row.image = video.image;
+    if (row.clips_total == 0) return absl::InvalidArgumentError("the video has no clips");
+    {
+      Statement taken = db.Query("video_exists", row.id);
+      SVI_ASSIGN_OR_RETURN(const bool found, taken.Step());
+      if (found) return absl::AlreadyExistsError("the id of the video is taken");
+    }
+    SVI_RETURN_IF_ERROR(InsertVideo(db, row));
+    if (!video.request_id.empty()) {
+      SVI_RETURN_IF_ERROR(
+          db.Query("insert_request_id", video.request_id, Blob{video.request_hash}, row.id).Run());
+    }
+    VideoChange change(db, std::move(row), now);
+    SVI_RETURN_IF_ERROR(change.Move(VideoStep::kCreated).status());
+    SVI_RETURN_IF_ERROR(change.AddReadyClip());
+    SVI_RETURN_IF_ERROR(change.Save());
+    return ToVideo(change.video);
+  });
+}
+
+absl::StatusOr<v1::Video> SqliteJobStore::CancelVideo(const std::string& id, absl::Time now) {
+  return Write([&](SqliteDb& db) -> absl::StatusOr<v1::Video> {
+    SVI_ASSIGN_OR_RETURN(VideoRow row, LoadVideo(db, id));
+    if (IsFinal(row.state)) return ToVideo(row);
+    VideoChange change(db, std::move(row), now);
+    SVI_ASSIGN_OR_RETURN(const Transition transition, change.Move(VideoStep::kCancelled));
+    SVI_RETURN_IF_ERROR(change.VoidClip(transition));
+    SVI_RETURN_IF_ERROR(change.Save());
+    return ToVideo(change.video);
+  });
+}
+
+absl::StatusOr<std::vector<ArtifactRef>> SqliteJobStore::DeleteVideo(const std::string& id) {
+  return Write([&](SqliteDb& db) -> absl::StatusOr<std::vector<ArtifactRef>> {
+    SVI_ASSIGN_OR_RETURN(const VideoRow row, LoadVideo(db, id));
+    if (!IsFinal(row.state)) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("the video is ", StateName(row.state), ": cancel it before it is deleted"));
+    }
+    std::vector<ArtifactRef> artifacts;
+    if (!row.image.key.empty()) artifacts.push_back(row.image);
+    {
+      Statement clips = db.Query("list_artifacts", id);
+      while (true) {
+        SVI_ASSIGN_OR_RETURN(const bool more, clips.Step());
+        if (!more) break;
+        for (const int column : {0, 3}) {
+          if (!clips.IsNull(column)) artifacts.push_back(ReadArtifact(clips, column));
+        }
+      }
+    }
+    SVI_RETURN_IF_ERROR(db.Query("delete_video", id).Run());
+    return artifacts;
+  });
+}
+
+absl::StatusOr<v1::Video> SqliteJobStore::AppendPrompts(const std::string& id,
+                                                        const std::vector<std::string>& prompts,
+                                                        std::optional<uint64_t> expected_revision,
+                                                        absl::Time now) {
+  return Write([&](SqliteDb& db) -> absl::StatusOr<v1::Video> {
+    SVI_ASSIGN_OR_RETURN(VideoRow row, LoadVideo(db, id));
+    SVI_RETURN_IF_ERROR(CheckAppend(row, prompts.size()));
+    SVI_RETURN_IF_ERROR(CheckRevision(row, expected_revision));
+    VideoChange change(db, std::move(row), now);
+    VideoRow& video = change.video;
+    for (const std::string& prompt : prompts) video.spec.add_prompts(prompt);
+    video.clips_total = PlannedClips(video.spec);
+    ++video.revision;
+    const std::string spec = video.spec.SerializeAsString();
+    SVI_RETURN_IF_ERROR(db.Query("update_spec", Blob{spec}, id).Run());
+    SVI_RETURN_IF_ERROR(change.Emit(PromptsChanged(video)));
+    SVI_ASSIGN_OR_RETURN(const Transition transition, change.Move(VideoStep::kPromptsAppended));
+    if (transition.clip_from == ClipState::kNone) SVI_RETURN_IF_ERROR(change.AddReadyClip());
+    SVI_RETURN_IF_ERROR(change.Save());
+    return ToVideo(video);
+  });
+}
+
+absl::StatusOr<v1::Video> SqliteJobStore::FinishVideo(const std::string& id,
+                                                      std::optional<uint64_t> expected_revision,
+                                                      absl::Time now) {
+  return Write([&](SqliteDb& db) -> absl::StatusOr<v1::Video> {
+    SVI_ASSIGN_OR_RETURN(VideoRow row, LoadVideo(db, id));
+    if (row.finished) return ToVideo(row);
+    SVI_RETURN_IF_ERROR(CheckRevision(row, expected_revision));
+    VideoChange change(db, std::move(row), now);
+    change.video.finished = true;
+    ++change.video.revision;
+    SVI_RETURN_IF_ERROR(change.Emit(PromptsChanged(change.video)));
+    SVI_RETURN_IF_ERROR(change.Move(VideoStep::kFinished).status());
+    SVI_RETURN_IF_ERROR(change.Save());
+    return ToVideo(change.video);
+  });
+}
+
+}  // namespace svi::server

@@ -1,0 +1,57 @@
+#include "server/queue/sqlite_migrate.h"
+
+#include "absl/strings/str_cat.h"
+#include "server/queue/status_macros.h"
+
+namespace svi::server {
+namespace {
+
+// Not in queries.sql, whose statements can be prepared only when the tables are there.
+constexpr char kMigrationTable[] =
+    "CREATE TABLE IF NOT EXISTS schema_migrations ("
+    "number INTEGER NOT NULL PRIMARY KEY, name TEXT NOT NULL) STRICT;";
+
+absl::Status ApplyMissing(SqliteDb& db, absl::Span<const Migration> migrations) {
+  SVI_RETURN_IF_ERROR(db.Exec(kMigrationTable));
+  int64_t version = 0;
+  {
+    Statement statement = db.Query("schema_version");
+    SVI_ASSIGN_OR_RETURN(const bool row, statement.Step());
+    if (row) version = statement.Int(0);
+  }
+  const int known = migrations.empty() ? 0 : migrations.back().number;
+  if (version > known) {
+    return absl::FailedPreconditionError(absl::StrCat("the job store has schema version ", version,
+                                                      ", this program knows up to ", known,
+                                                      ": start the program that wrote it, or a newer one"));
+  }
+  for (const Migration& migration : migrations) {
+    if (migration.number <= version) continue;
+    SVI_RETURN_IF_ERROR(db.Exec(migration.sql));
+    SVI_RETURN_IF_ERROR(db.Query("insert_migration", migration.number, migration.name).Run());
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+const NamedQueries& MigrationQueries() {
+  static const NamedQueries* const queries = new NamedQueries{
+      {"schema_version", "SELECT COALESCE(MAX(number), 0) FROM schema_migrations"},
+      {"insert_migration", "INSERT INTO schema_migrations (number, name) VALUES (?, ?)"},
+  };
+  return *queries;
+}
+
+absl::Status Migrate(SqliteDb& db, absl::Span<const Migration> migrations) {
+  SVI_RETURN_IF_ERROR(db.Exec("BEGIN IMMEDIATE"));
+  absl::Status status = ApplyMissing(db, migrations);
+  if (status.ok()) status = db.Exec("COMMIT");
+  if (!status.ok() && db.in_transaction()) {
+    // What matters is why it failed; a transaction that cannot even be rolled back ends with the connection.
+    db.Exec("ROLLBACK").IgnoreError();
+  }
+  return status;
+}
+
+}  // namespace svi::server

@@ -1,0 +1,25 @@
+// SQLite joins the conformance suite.
+#include "server/queue/sqlite_job_store.h"
+#include "tests/conformance/job_store_conformance.h"
+#include "tests/conformance/temp_dir.h"
+
+namespace svi::server {
+namespace {
+
+class SqliteDatabase final : public TestDatabase {
+ public:
+  absl::StatusOr<std::unique_ptr<JobStore>> Open() override {
+    return OpenSqliteJobStore(dir_.File("jobs.db"));
+  }
+
+ private:
+  TempDir dir_;
+};
+
+INSTANTIATE_TEST_SUITE_P(Sqlite, JobStoreConformance,
+                         testing::Values(JobStoreFactory{"sqlite",
+                                                         [] { return std::make_unique<SqliteDatabase>(); }}),
+                         [](const testing::TestParamInfo<JobStoreFactory>& info) { return info.param.name; });
+
+}  // namespace
+}  // namespace svi::server
