@@ -26,7 +26,7 @@ using absl::StatusCode;
 using testing::HasSubstr;
 using testing::Not;
 
-constexpr absl::Time kNow = absl::UnixEpoch() + absl::Hours(24);
+const absl::Time kNow = absl::UnixEpoch() + absl::Hours(24);
 
 NewVideo Video(const std::string& id, size_t prompt_bytes = 10) {
   NewVideo video;
