@@ -1,0 +1,56 @@
+#include "tests/worker/engine/text/text_test_util.h"
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <stdexcept>
+
+#include "worker/engine/weights/safetensors.h"
+
+namespace svi::engine {
+namespace {
+
+std::string ReadFile(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) throw std::runtime_error("cannot open " + path);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+}  // namespace
+
+std::string GoldenPath(const std::string& name) {
+  return std::string(SVI_SOURCE_DIR) + "/tests/golden/" + name;
+}
+
+std::string ReadGolden(const std::string& name) { return ReadFile(GoldenPath(name)); }
+
+nlohmann::json ReadGoldenJson(const std::string& name) { return nlohmann::json::parse(ReadGolden(name)); }
+
+TempFolder::TempFolder() {
+  std::string pattern = testing::TempDir() + "/text_test_XXXXXX";
+  if (mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("cannot make a folder");
+  path_ = pattern;
+}
+
+TempFolder::~TempFolder() { std::filesystem::remove_all(path_); }
+
+void TempFolder::Write(const std::string& name, const std::string& bytes) const {
+  std::ofstream(path_ + "/" + name, std::ios::binary) << bytes;
+}
+
+std::string TempFolder::Read(const std::string& name) const { return ReadFile(path_ + "/" + name); }
+
+std::unique_ptr<UmT5Encoder> GoldenUmT5(at::ScalarType dtype) {
+  auto tensors = ReadSafetensors(GoldenPath("text/umt5_weights.safetensors")).tensors;
+  for (auto& [name, tensor] : tensors) tensor = tensor.to(dtype);
+  WeightSource weights("text_encoder", std::move(tensors));
+  const auto config = UmT5Config::FromJson(ReadGolden("text/umt5_config.json"));
+  auto encoder = std::make_unique<UmT5Encoder>(config, weights);
+  weights.Finish();
+  return encoder;
+}
+
+}  // namespace svi::engine

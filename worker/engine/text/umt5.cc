@@ -1,0 +1,224 @@
+#include "worker/engine/text/umt5.h"
+
+#include <ATen/core/grad_mode.h>
+
+#include <cmath>
+#include <limits>
+#include <stdexcept>
+#include <vector>
+
+#include "worker/engine/text/json_reader.h"
+
+namespace svi::engine {
+namespace {
+
+constexpr int64_t kLargestSize = 1 << 20;
+
+void CheckFeedForward(const JsonReader& json) {
+  if (json.Has("feed_forward_proj") && json["feed_forward_proj"].String() != "gated-gelu") {
+    json["feed_forward_proj"].Fail("only gated-gelu is supported");
+  }
+  if (json.Has("dense_act_fn") && json["dense_act_fn"].String() != "gelu_new") {
+    json["dense_act_fn"].Fail("only gelu_new is supported");
+  }
+  if (!json.Bool("is_gated_act", true)) json["is_gated_act"].Fail("only true is supported");
+}
+
+// x / sqrt(mean(x²) + eps) · weight, in float32; no mean is subtracted.
+at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps) {
+  const at::Tensor wide = x.to(at::kFloat);
+  const at::Tensor scale = at::rsqrt(wide.square().mean(-1, /*keepdim=*/true) + eps);
+  return (wide * scale).to(x.dtype()) * weight.to(x.dtype());
+}
+
+// x · wᵀ, without bias; w is widened to x's dtype for this one product.
+at::Tensor Linear(const at::Tensor& x, const at::Tensor& w) { return at::linear(x, w.to(x.dtype())); }
+
+struct Layer {
+  at::Tensor attention_norm, q, k, v, o, relative_bias;
+  at::Tensor feed_forward_norm, wi_0, wi_1, wo;
+};
+
+Layer TakeLayer(const Scope& block, const UmT5Config& config) {
+  const int64_t inner = config.num_heads * config.d_kv;
+  const Scope attention = block / "layer" / 0 / "SelfAttention";
+  const Scope dense = block / "layer" / 1 / "DenseReluDense";
+  Layer layer;
+  layer.q = (attention / "q").Take("weight", {inner, config.d_model});
+  layer.k = (attention / "k").Take("weight", {inner, config.d_model});
+  layer.v = (attention / "v").Take("weight", {inner, config.d_model});
+  layer.o = (attention / "o").Take("weight", {config.d_model, inner});
+  layer.relative_bias = (attention / "relative_attention_bias")
+                            .Take("weight", {config.relative_attention_num_buckets, config.num_heads});
+  layer.attention_norm = (block / "layer" / 0 / "layer_norm").Take("weight", {config.d_model});
+  layer.wi_0 = (dense / "wi_0").Take("weight", {config.d_ff, config.d_model});
+  layer.wi_1 = (dense / "wi_1").Take("weight", {config.d_ff, config.d_model});
+  layer.wo = (dense / "wo").Take("weight", {config.d_model, config.d_ff});
+  layer.feed_forward_norm = (block / "layer" / 1 / "layer_norm").Take("weight", {config.d_model});
+  return layer;
+}
+
+}  // namespace
+
+UmT5Config UmT5Config::FromJson(const std::string& text) {
+  const nlohmann::json parsed = ParseJson(text, "text encoder config.json");
+  const JsonReader json(parsed, "text encoder config.json");
+  UmT5Config config;
+  const auto size = [&](const char* field, int64_t& value) {
+    value = json.Integer(field, value, 1, kLargestSize);
+  };
+  size("d_model", config.d_model);
+  size("d_kv", config.d_kv);
+  size("d_ff", config.d_ff);
+  size("num_heads", config.num_heads);
+  size("num_layers", config.num_layers);
+  size("vocab_size", config.vocab_size);
+  config.relative_attention_num_buckets =
+      json.Integer("relative_attention_num_buckets", config.relative_attention_num_buckets, 4, kLargestSize);
+  if (config.relative_attention_num_buckets % 4 != 0) {
+    json["relative_attention_num_buckets"].Fail("must be a multiple of 4");
+  }
+  const int64_t exact = config.relative_attention_num_buckets / 4;
+  config.relative_attention_max_distance = json.Integer(
+      "relative_attention_max_distance", config.relative_attention_max_distance, exact + 1, kLargestSize);
+  if (json.Has("layer_norm_epsilon")) config.layer_norm_epsilon = json["layer_norm_epsilon"].Number();
+  if (config.layer_norm_epsilon <= 0) json["layer_norm_epsilon"].Fail("must be positive");
+  CheckFeedForward(json);
+  return config;
+}
+
+std::string UmT5Config::ToJson() const {
+  return nlohmann::json{
+      {"architectures", {"UMT5EncoderModel"}},
+      {"model_type", "umt5"},
+      {"d_model", d_model},
+      {"d_kv", d_kv},
+      {"d_ff", d_ff},
+      {"num_heads", num_heads},
+      {"num_layers", num_layers},
+      {"vocab_size", vocab_size},
+      {"relative_attention_num_buckets", relative_attention_num_buckets},
+      {"relative_attention_max_distance", relative_attention_max_distance},
+      {"layer_norm_epsilon", layer_norm_epsilon},
+      {"feed_forward_proj", "gated-gelu"},
+      {"dense_act_fn", "gelu_new"},
+      {"is_gated_act", true},
+      {"is_encoder_decoder", true},
+      {"dropout_rate", 0.0},
+      {"pad_token_id", 0},
+      {"eos_token_id", 1},
+  }
+      .dump(2);
+}
+
+struct UmT5Encoder::Impl {
+  UmT5Config config;
+  at::Tensor embedding;
+  std::vector<Layer> layers;
+  at::Tensor final_norm;
+
+  at::Tensor Buckets(int64_t length) const;
+  at::Tensor Attention(const Layer& layer, const at::Tensor& x, const at::Tensor& buckets,
+                       const at::Tensor& mask) const;
+  at::Tensor FeedForward(const Layer& layer, const at::Tensor& x) const;
+};
+
+// Which row of a layer's bias table belongs to each pair (query, key): [length, length]. Half of the rows are
+// for keys after the query; of each half, half for single distances and the rest, in logarithmic steps, up to
+// the maximum.
+at::Tensor UmT5Encoder::Impl::Buckets(int64_t length) const {
+  const int64_t half = config.relative_attention_num_buckets / 2;
+  const int64_t exact = half / 2;
+  const at::Tensor position = at::arange(length, at::kLong);
+  const at::Tensor relative = position.unsqueeze(0) - position.unsqueeze(1);
+  const at::Tensor distance = relative.abs();
+  // In float32, because rounding decides at the steps.
+  const double reach =
+      std::log(static_cast<double>(config.relative_attention_max_distance) / static_cast<double>(exact));
+  const at::Tensor steps = at::log(distance.to(at::kFloat) / exact) / reach * (half - exact);
+  const at::Tensor far = at::clamp_max(exact + steps.clamp_min(0).to(at::kLong), half - 1);
+  const at::Tensor bucket = at::where(distance < exact, distance, far) + (relative > 0).to(at::kLong) * half;
+  return bucket.to(embedding.device());
+}
+
+// x: [B, L, d_model]; mask: [B, 1, 1, L], 0 or the lowest float. Scores are not divided by sqrt(d_kv).
+at::Tensor UmT5Encoder::Impl::Attention(const Layer& layer, const at::Tensor& x, const at::Tensor& buckets,
+                                        const at::Tensor& mask) const {
+  const int64_t batch = x.size(0);
+  const int64_t length = x.size(1);
+  const auto heads = [&](const at::Tensor& w) {
+    return Linear(x, w).view({batch, length, config.num_heads, config.d_kv}).transpose(1, 2);
+  };
+  const at::Tensor bias = layer.relative_bias.to(x.dtype()).index_select(0, buckets.flatten());
+  at::Tensor scores = at::matmul(heads(layer.q), heads(layer.k).transpose(-1, -2));
+  scores += bias.view({length, length, config.num_heads}).permute({2, 0, 1}).unsqueeze(0);
+  scores = scores.to(at::kFloat).add_(mask);
+  const at::Tensor weights = at::softmax(scores, -1).to(x.dtype());
+  const at::Tensor mixed = at::matmul(weights, heads(layer.v)).transpose(1, 2).reshape({batch, length, -1});
+  return Linear(mixed, layer.o);
+}
+
+at::Tensor UmT5Encoder::Impl::FeedForward(const Layer& layer, const at::Tensor& x) const {
+  const at::Tensor gate = at::gelu(Linear(x, layer.wi_0), "tanh");
+  return Linear(gate * Linear(x, layer.wi_1), layer.wo);
+}
+
+UmT5Encoder::UmT5Encoder(const UmT5Config& config, WeightSource& weights) : impl_(std::make_unique<Impl>()) {
+  impl_->config = config;
+  const Scope root(weights);
+  const Scope encoder = root / "encoder";
+  const bool own = (encoder / "embed_tokens").Has("weight");
+  if (own) impl_->embedding = (encoder / "embed_tokens").Take("weight", {config.vocab_size, config.d_model});
+  if (!own || (root / "shared").Has("weight")) {
+    impl_->embedding = (root / "shared").Take("weight", {config.vocab_size, config.d_model});
+  }
+  for (int64_t i = 0; i < config.num_layers; ++i) {
+    impl_->layers.push_back(TakeLayer(encoder / "block" / i, config));
+  }
+  impl_->final_norm = (encoder / "final_layer_norm").Take("weight", {config.d_model});
+}
+
+UmT5Encoder::~UmT5Encoder() = default;
+
+const UmT5Config& UmT5Encoder::config() const { return impl_->config; }
+
+at::Device UmT5Encoder::device() const { return impl_->embedding.device(); }
+
+at::Tensor UmT5Encoder::Forward(const at::Tensor& input_ids, const at::Tensor& attention_mask) const {
+  const at::NoGradGuard no_grad;
+  const UmT5Config& config = impl_->config;
+  if (input_ids.dim() != 2 || input_ids.scalar_type() != at::kLong ||
+      input_ids.sizes() != attention_mask.sizes()) {
+    throw std::invalid_argument("input_ids must be int64 [B, L] and attention_mask of the same shape");
+  }
+  const int64_t batch = input_ids.size(0);
+  const at::Tensor real = attention_mask.to(at::kCPU) != 0;
+  const at::Tensor result =
+      at::zeros({batch, input_ids.size(1), config.d_model}, at::TensorOptions(device()).dtype(at::kFloat));
+  const at::Tensor columns = real.any(0).nonzero();
+  if (columns.numel() == 0) return result;
+  const int64_t length = columns.max().item<int64_t>() + 1;
+
+  const at::Tensor ids = input_ids.to(at::kCPU).narrow(1, 0, length);
+  if (ids.min().item<int64_t>() < 0 || ids.max().item<int64_t>() >= config.vocab_size) {
+    throw std::invalid_argument("input_ids must be from 0 to " + std::to_string(config.vocab_size - 1));
+  }
+  const at::Tensor visible = real.narrow(1, 0, length).to(device());
+  const at::Tensor mask =
+      at::zeros({batch, 1, 1, length}, result.options())
+          .masked_fill_(~visible.view({batch, 1, 1, length}), std::numeric_limits<float>::lowest());
+  const at::Tensor buckets = impl_->Buckets(length);
+  at::Tensor x =
+      impl_->embedding.index_select(0, ids.flatten().to(device())).view({batch, length, config.d_model});
+  if (device().is_cpu()) x = x.to(at::kFloat);
+  for (const Layer& layer : impl_->layers) {
+    const double eps = config.layer_norm_epsilon;
+    x = x + impl_->Attention(layer, RmsNorm(x, layer.attention_norm, eps), buckets, mask);
+    x = x + impl_->FeedForward(layer, RmsNorm(x, layer.feed_forward_norm, eps));
+  }
+  x = RmsNorm(x, impl_->final_norm, config.layer_norm_epsilon).to(at::kFloat);
+  result.narrow(1, 0, length).copy_(x * visible.unsqueeze(-1));
+  return result;
+}
+
+}  // namespace svi::engine
