@@ -2,7 +2,7 @@
 
 #include <chrono>
 #include <string>
-#include <string_view>
+#include "absl/strings/string_view.h"
 
 namespace svi::server {
 namespace {
@@ -39,11 +39,11 @@ class RpcInterceptor : public grpc::experimental::Interceptor {
  public:
   RpcInterceptor(ServerMetrics* metrics, ServerRpcInfo* info)
       : metrics_(metrics), type_(TypeName(info->type())), start_(std::chrono::steady_clock::now()) {
-    std::string_view path = info->method();  // "/svi.v1.VideoService/GetVideo"
+    absl::string_view path = info->method();  // "/svi.v1.VideoService/GetVideo"
     if (!path.empty() && path.front() == '/') path.remove_prefix(1);
     const size_t slash = path.find('/');
     service_ = std::string(path.substr(0, slash));
-    method_ = slash == std::string_view::npos ? "" : std::string(path.substr(slash + 1));
+    method_ = slash == absl::string_view::npos ? "" : std::string(path.substr(slash + 1));
     counters_ = metrics_->Rpc(service_, method_, type_);
     counters_.started->Increment();
   }

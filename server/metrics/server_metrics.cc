@@ -32,7 +32,7 @@ double Seconds(const google::protobuf::Duration& duration) {
 }
 
 // VIDEO_STATE_QUEUED → queued.
-std::string Label(std::string_view prefix, const std::string& name) {
+std::string Label(absl::string_view prefix, const std::string& name) {
   return absl::AsciiStrToLower(absl::StripPrefix(name, prefix));
 }
 
@@ -142,13 +142,13 @@ void ServerMetrics::ClipCommitted(const v1::Clip& clip) {
   }
 }
 
-void ServerMetrics::ClipEnded(std::string_view outcome) {
+void ServerMetrics::ClipEnded(absl::string_view outcome) {
   clips_->Add({{"outcome", std::string(outcome)}}).Increment();
 }
 
 void ServerMetrics::LeaseExpired() { lease_expiries_->Increment(); }
 
-void ServerMetrics::BytesServed(std::string_view kind, uint64_t bytes) {
+void ServerMetrics::BytesServed(absl::string_view kind, uint64_t bytes) {
   bytes_served_->Add({{"kind", std::string(kind)}}).Increment(static_cast<double>(bytes));
 }
 

@@ -13,7 +13,7 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <string_view>
+#include "absl/strings/string_view.h"
 #include <vector>
 
 #include "absl/status/status.h"
@@ -45,11 +45,11 @@ class ServerMetrics {
   // An attempt at a clip ended without one: svi_clips_total{outcome}, outcome one of "failed" (will be tried
   // again or was the last attempt), "permanent" (another attempt cannot help), "handed_back", "expired",
   // "refused" (the upload was not what it should be), "cancelled".
-  void ClipEnded(std::string_view outcome);
+  void ClipEnded(absl::string_view outcome);
   // svi_lease_expiries_total.
   void LeaseExpired();
   // svi_bytes_served_total{kind}: kind is "clip", "video", "image" or "carry".
-  void BytesServed(std::string_view kind, uint64_t bytes);
+  void BytesServed(absl::string_view kind, uint64_t bytes);
   // svi_watchers.
   void WatchersChanged(int delta);
   // svi_events_dropped_total.

@@ -1,0 +1,50 @@
+#include "server/rpc/download_source.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "server/rpc/parse.h"
+#include "server/rpc/status.h"
+#include "svi/v1/video_service.pb.h"
+
+namespace svi::server {
+
+MessageSource::Next DownloadSource::Produce(grpc::ByteBuffer* message, absl::Status* status) {
+  if (ended_) return Next::kDone;
+  v1::DownloadResponse response;
+  if (!begun_) {
+    auto opened = open_();
+    if (!opened.ok()) {
+      *status = opened.status();
+      return Next::kDone;
+    }
+    download_ = *std::move(opened);
+    if (offset_ > download_.size) {
+      *status = MakeError(absl::StatusCode::kOutOfRange, "OFFSET_OUT_OF_RANGE",
+                          absl::StrCat("offset must be 0..", download_.size, ", the file's size; is ", offset_));
+      return Next::kDone;
+    }
+    response.set_total_bytes(download_.size);
+    response.set_clips(download_.clips);
+    begun_ = true;
+  }
+  const uint64_t wanted = std::min(kChunkBytes, download_.size - offset_);
+  auto bytes = download_.read(offset_, wanted);
+  if (bytes.ok() && bytes->size() != wanted) bytes = absl::DataLossError("an artifact is shorter than it should be");
+  if (!bytes.ok()) {
+    *status = bytes.status();
+    return Next::kDone;
+  }
+  response.set_offset(offset_);
+  response.set_data(*std::move(bytes));
+  offset_ += wanted;
+  if (offset_ == download_.size) {
+    response.set_sha256(download_.sha256);
+    ended_ = true;
+  }
+  metrics_->BytesServed(kind_, wanted);
+  *message = SerializeResponse(response);
+  return Next::kMessage;
+}
+
+}  // namespace svi::server

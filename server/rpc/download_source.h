@@ -1,0 +1,48 @@
+// DownloadClip's and DownloadVideo's chunks.
+#ifndef SVI_SERVER_RPC_DOWNLOAD_SOURCE_H_
+#define SVI_SERVER_RPC_DOWNLOAD_SOURCE_H_
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <utility>
+
+#include "absl/status/statusor.h"
+#include "server/metrics/server_metrics.h"
+#include "server/rpc/stream_reactor.h"
+
+namespace svi::server {
+
+inline constexpr uint64_t kChunkBytes = uint64_t{1} << 20;
+
+// Bytes that can be read at any place.
+struct Download {
+  uint64_t size = 0;
+  std::string sha256;
+  uint32_t clips = 1;
+  std::function<absl::StatusOr<std::string>(uint64_t offset, uint64_t length)> read;
+};
+
+class DownloadSource : public MessageSource {
+ public:
+  // `open` runs once, with the first Produce. `kind`: of svi_bytes_served_total.
+  DownloadSource(std::function<absl::StatusOr<Download>()> open, uint64_t offset, std::string kind,
+                 ServerMetrics* metrics)
+      : open_(std::move(open)), offset_(offset), kind_(std::move(kind)), metrics_(metrics) {}
+  void Start(std::function<void()>) override {}
+  // OUT_OF_RANGE: the offset is beyond the end. DATA_LOSS: the file is shorter than it should be.
+  Next Produce(grpc::ByteBuffer* message, absl::Status* status) override;
+
+ private:
+  std::function<absl::StatusOr<Download>()> open_;
+  uint64_t offset_;
+  const std::string kind_;
+  ServerMetrics* const metrics_;
+  Download download_;
+  bool begun_ = false;
+  bool ended_ = false;
+};
+
+}  // namespace svi::server
+
+#endif  // SVI_SERVER_RPC_DOWNLOAD_SOURCE_H_

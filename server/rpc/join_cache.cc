@@ -1,0 +1,93 @@
+#include "server/rpc/join_cache.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+#include <system_error>
+
+#include "absl/status/status.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "server/artifacts/sha256.h"
+#include "worker/media/join.h"
+
+namespace svi::server {
+namespace {
+
+constexpr uint64_t kHashChunk = uint64_t{1} << 20;
+
+}  // namespace
+
+absl::StatusOr<std::shared_ptr<const JoinedFile>> JoinedFile::Adopt(const std::string& path, uint32_t clips) {
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  unlink(path.c_str());
+  if (fd < 0) return absl::UnavailableError("the joined video cannot be opened");
+  std::shared_ptr<JoinedFile> file(new JoinedFile(fd, clips));
+  Sha256 hash;
+  while (true) {
+    const auto chunk = file->ReadAt(file->size_, kHashChunk);
+    if (!chunk.ok()) return chunk.status();
+    if (chunk->empty()) break;
+    hash.Update(*chunk);
+    file->size_ += chunk->size();
+  }
+  file->sha256_ = hash.Finish();
+  return file;
+}
+
+JoinedFile::~JoinedFile() { close(fd_); }
+
+absl::StatusOr<std::string> JoinedFile::ReadAt(uint64_t offset, uint64_t length) const {
+  std::string bytes(length, '\0');
+  size_t done = 0;
+  while (done < length) {
+    const ssize_t got = pread(fd_, bytes.data() + done, length - done, static_cast<off_t>(offset + done));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return absl::UnavailableError("the joined video cannot be read");
+    if (got == 0) break;
+    done += static_cast<size_t>(got);
+  }
+  bytes.resize(done);
+  return bytes;
+}
+
+absl::StatusOr<std::unique_ptr<JoinCache>> JoinCache::Open(const std::string& dir, size_t capacity) {
+  std::error_code error;
+  std::filesystem::remove_all(dir, error);
+  std::filesystem::create_directories(dir, error);
+  if (error) return absl::UnavailableError(absl::StrCat("cannot make ", dir, ": ", error.message()));
+  return std::unique_ptr<JoinCache>(new JoinCache(dir, capacity));
+}
+
+absl::StatusOr<std::shared_ptr<const JoinedFile>> JoinCache::Get(const std::string& key,
+                                                                 const std::vector<std::string>& clip_paths) {
+  std::string path;
+  {
+    absl::MutexLock lock(&mu_);
+    for (auto it = recent_.begin(); it != recent_.end(); ++it) {
+      if (it->first != key) continue;
+      recent_.splice(recent_.begin(), recent_, it);
+      return it->second;
+    }
+    path = absl::StrCat(dir_, "/", ++made_, ".mp4");
+  }
+  if (const auto joined = media::JoinClips(clip_paths, path); !joined.ok()) {
+    return absl::InternalError(absl::StrCat("joining clips: ", joined.ToString()));
+  }
+  auto file = JoinedFile::Adopt(path, static_cast<uint32_t>(clip_paths.size()));
+  if (!file.ok()) return file.status();
+  absl::MutexLock lock(&mu_);
+  recent_.emplace_front(key, *file);
+  if (recent_.size() > capacity_) recent_.pop_back();
+  return file;
+}
+
+void JoinCache::Forget(const std::string& prefix) {
+  absl::MutexLock lock(&mu_);
+  recent_.remove_if([&](const auto& entry) { return absl::StartsWith(entry.first, prefix); });
+}
+
+}  // namespace svi::server

@@ -1,0 +1,221 @@
+#include "server/rpc/video_handlers.h"
+
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "server/artifacts/sha256.h"
+#include "server/rpc/names.h"
+#include "server/rpc/page_token.h"
+#include "server/rpc/status.h"
+#include "server/rpc/validation.h"
+
+namespace svi::server {
+namespace {
+
+// The same request always hashes alike.
+std::string HashOf(const v1::CreateVideoRequest& request) {
+  std::string bytes;
+  {
+    google::protobuf::io::StringOutputStream stream(&bytes);
+    google::protobuf::io::CodedOutputStream out(&stream);
+    out.SetSerializationDeterministic(true);
+    request.SerializeToCodedStream(&out);
+  }
+  return Sha256::Of(bytes);
+}
+
+std::string FilterText(const std::set<int>& states) {
+  std::string text;
+  for (const int state : states) absl::StrAppend(&text, state, ",");
+  return text;
+}
+
+// The store's errors, with a reason that programs can tell apart.
+absl::Status WithReason(const absl::Status& status, absl::StatusCode code, absl::string_view reason) {
+  google::rpc::ErrorInfo info;
+  if (status.code() != code || GetErrorInfo(status, &info)) return status;
+  return MakeError(code, reason, status.message());
+}
+
+absl::Status VideoError(const absl::Status& status) {
+  absl::Status named = WithReason(status, absl::StatusCode::kNotFound, "NOT_FOUND");
+  named = WithReason(named, absl::StatusCode::kAborted, "REVISION_MISMATCH");
+  return WithReason(named, absl::StatusCode::kFailedPrecondition, "WRONG_STATE");
+}
+
+std::optional<uint64_t> ExpectedRevision(const auto& request) {
+  return request.has_expected_revision() ? std::optional<uint64_t>(request.expected_revision()) : std::nullopt;
+}
+
+}  // namespace
+
+absl::StatusOr<v1::Video> VideoHandlers::Create(const v1::CreateVideoRequest& request) {
+  if (const auto valid = Validate(request); !valid.ok()) return valid;
+  NewVideo video;
+  video.id = NewVideoId();
+  video.request_id = request.request_id();
+  video.request_hash = HashOf(request);
+  auto image = parts_.artifacts->Put(absl::StrCat(video.id, "/image"), request.spec().image());
+  if (!image.ok()) return image.status();
+  video.image = *image;
+  video.spec = request.spec();
+  video.spec.clear_image();
+  bool replayed = false;
+  auto created = parts_.store->CreateVideo(video, absl::Now(), &replayed);
+  if (!created.ok() || replayed) {
+    // Whether it fails or not: nobody will ask for this picture.
+    if (const auto deleted = parts_.artifacts->Delete(video.image); !deleted.ok()) {
+      spdlog::warn("an unused picture stays behind: {}", deleted.ToString());
+    }
+  }
+  if (!created.ok()) {
+    return WithReason(created.status(), absl::StatusCode::kAlreadyExists, "REQUEST_ID_REUSED");
+  }
+  if (!replayed) {
+    parts_.hub->VideoChanged(video.id);
+    parts_.work_changed();
+  }
+  return created;
+}
+
+absl::StatusOr<v1::Video> VideoHandlers::Get(const v1::GetVideoRequest& request) {
+  const auto id = ParseVideoName(request.name());
+  if (!id.ok()) return id.status();
+  auto video = parts_.store->GetVideo(*id);
+  if (!video.ok()) return VideoError(video.status());
+  return video;
+}
+
+absl::StatusOr<v1::ListVideosResponse> VideoHandlers::List(const v1::ListVideosRequest& request) {
+  if (const auto valid = Validate(request); !valid.ok()) return valid;
+  std::set<int> wanted(request.states().begin(), request.states().end());
+  const std::string filter = FilterText(wanted);
+  std::optional<PagePlace> after;
+  if (!request.page_token().empty()) {
+    auto place = ParsePageToken(request.page_token(), filter);
+    if (!place.ok()) return place.status();
+    after = *std::move(place);
+  }
+  std::vector<v1::VideoState> states;
+  for (const int state : wanted) states.push_back(static_cast<v1::VideoState>(state));
+  const int limit = request.page_size() == 0 ? kDefaultPageSize : std::min(request.page_size(), kMaxPageSize);
+  auto page = parts_.store->ListVideos(states, limit, after);
+  if (!page.ok()) return page.status();
+  v1::ListVideosResponse response;
+  for (auto& video : page->videos) *response.add_videos() = std::move(video);
+  if (page->next.has_value()) response.set_next_page_token(MakePageToken(*page->next, filter));
+  return response;
+}
+
+absl::StatusOr<v1::Video> VideoHandlers::Cancel(const v1::CancelVideoRequest& request) {
+  const auto id = ParseVideoName(request.name());
+  if (!id.ok()) return id.status();
+  auto video = parts_.store->CancelVideo(*id, absl::Now());
+  if (!video.ok()) return VideoError(video.status());
+  parts_.video_ended(*id);
+  parts_.hub->VideoChanged(*id);
+  return video;
+}
+
+absl::StatusOr<google::protobuf::Empty> VideoHandlers::Delete(const v1::DeleteVideoRequest& request) {
+  const auto id = ParseVideoName(request.name());
+  if (!id.ok()) return id.status();
+  if (request.force()) {
+    v1::CancelVideoRequest cancel;
+    cancel.set_name(request.name());
+    if (const auto cancelled = Cancel(cancel); !cancelled.ok()) return cancelled.status();
+  }
+  const auto unused = parts_.store->DeleteVideo(*id);
+  if (!unused.ok()) return VideoError(unused.status());
+  parts_.video_ended(*id);
+  parts_.hub->VideoChanged(*id);
+  parts_.joins->Forget(absl::StrCat(*id, "/"));
+  for (const auto& artifact : *unused) {
+    if (const auto deleted = parts_.artifacts->Delete(artifact); !deleted.ok()) {
+      spdlog::warn("artifact {} stays behind: {}", artifact.key, deleted.ToString());
+    }
+  }
+  return google::protobuf::Empty();
+}
+
+absl::StatusOr<v1::Video> VideoHandlers::Append(const v1::AppendPromptsRequest& request) {
+  const auto id = ParseVideoName(request.name());
+  if (!id.ok()) return id.status();
+  if (const auto valid = Validate(request); !valid.ok()) return valid;
+  const std::vector<std::string> prompts(request.prompts().begin(), request.prompts().end());
+  auto video = parts_.store->AppendPrompts(*id, prompts, ExpectedRevision(request), absl::Now());
+  if (video.status().code() == absl::StatusCode::kInvalidArgument) {
+    return InvalidFields({{"prompts", std::string(video.status().message())}});
+  }
+  if (!video.ok()) return VideoError(video.status());
+  parts_.hub->VideoChanged(*id);
+  parts_.work_changed();
+  return video;
+}
+
+absl::StatusOr<v1::Video> VideoHandlers::Finish(const v1::FinishVideoRequest& request) {
+  const auto id = ParseVideoName(request.name());
+  if (!id.ok()) return id.status();
+  auto video = parts_.store->FinishVideo(*id, ExpectedRevision(request), absl::Now());
+  if (!video.ok()) return VideoError(video.status());
+  parts_.hub->VideoChanged(*id);
+  return video;
+}
+
+absl::StatusOr<v1::ListWorkersResponse> VideoHandlers::Workers(const v1::ListWorkersRequest&) {
+  v1::ListWorkersResponse response;
+  for (auto& worker : parts_.list_workers()) *response.add_workers() = std::move(worker);
+  return response;
+}
+
+absl::StatusOr<Download> VideoHandlers::OpenClip(const std::string& video_id, uint32_t index) {
+  const auto clip = parts_.store->GetClip(video_id, index);
+  if (!clip.ok()) return VideoError(clip.status());
+  Download download;
+  download.size = clip->mp4.size;
+  download.sha256 = clip->mp4.sha256;
+  download.read = [artifacts = parts_.artifacts, ref = clip->mp4](uint64_t offset, uint64_t length) {
+    return artifacts->ReadAt(ref, offset, length);
+  };
+  return download;
+}
+
+absl::StatusOr<Download> VideoHandlers::OpenVideo(const v1::DownloadVideoRequest& request) {
+  const auto id = ParseVideoName(request.name());
+  if (!id.ok()) return id.status();
+  const auto video = parts_.store->GetVideo(*id);
+  if (!video.ok()) return VideoError(video.status());
+  if (video->clips_done() == 0) {
+    return MakeError(absl::StatusCode::kFailedPrecondition, "NO_CLIPS", "no clip of the video is finished yet");
+  }
+  const uint32_t clips = request.has_clips() ? request.clips() : video->clips_done();
+  if (clips < 1 || clips > video->clips_done()) {
+    return InvalidFields(
+        {{"clips", absl::StrCat("must be 1..", video->clips_done(), ", the clips that are there; is ", clips)}});
+  }
+  std::vector<std::string> paths;
+  for (uint32_t i = 0; i < clips; ++i) {
+    const auto clip = parts_.store->GetClip(*id, i);
+    if (!clip.ok()) return VideoError(clip.status());
+    auto path = parts_.artifacts->Path(clip->mp4);
+    if (!path.ok()) return path.status();
+    paths.push_back(*std::move(path));
+  }
+  const auto file = parts_.joins->Get(absl::StrCat(*id, "/", clips), paths);
+  if (!file.ok()) return file.status();
+  Download download;
+  download.size = (*file)->size();
+  download.sha256 = (*file)->sha256();
+  download.clips = clips;
+  download.read = [file = *file](uint64_t offset, uint64_t length) { return file->ReadAt(offset, length); };
+  return download;
+}
+
+}  // namespace svi::server
