@@ -166,7 +166,6 @@ WorkerSession* LeaseManager::Find(const WorkerStream* stream) {
 }
 
 void LeaseManager::CloseSession(WorkerSession& session, const grpc::Status& status, bool abort) {
-  session.stream->Close(status, abort);
   if (session.registered) directory_.Remove(session.name());
   if (session.video_id) {
     HeldClip& held = held_.at(*session.video_id);
@@ -174,7 +173,9 @@ void LeaseManager::CloseSession(WorkerSession& session, const grpc::Status& stat
     held.deadline = options_.clock() + options_.lease_timeout;
     spdlog::info("lease {}: worker {} is cut off; it may come back", ToString(held.lease), held.worker_id);
   }
-  sessions_.erase(session.stream.get());
+  const std::shared_ptr<WorkerStream> stream = session.stream;
+  sessions_.erase(stream.get());
+  stream->Close(status, abort);
 }
 
 void LeaseManager::PublishState(const WorkerSession& session) {

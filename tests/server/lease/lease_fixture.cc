@@ -11,6 +11,10 @@
 
 namespace svi::server {
 
+bool IsCutOff(const grpc::Status& status, grpc::StatusCode code) {
+  return status.error_code() == code || status.error_code() == grpc::StatusCode::CANCELLED;
+}
+
 std::string Bytes(size_t count, char seed) {
   std::string bytes(count, '\0');
   uint32_t state = static_cast<unsigned char>(seed);
@@ -37,10 +41,7 @@ ScriptedWorker::ScriptedWorker(const std::shared_ptr<grpc::Channel>& channel)
 
 ScriptedWorker::~ScriptedWorker() {
   context_.TryCancel();
-  v1::ServerMessage message;
-  while (stream_->Read(&message)) {
-  }
-  (void)stream_->Finish();
+  (void)End();
 }
 
 std::optional<v1::ServerMessage> ScriptedWorker::Next() {
@@ -50,10 +51,12 @@ std::optional<v1::ServerMessage> ScriptedWorker::Next() {
 }
 
 grpc::Status ScriptedWorker::End() {
+  if (ended_) return *ended_;
   v1::ServerMessage message;
   while (stream_->Read(&message)) {
   }
-  return stream_->Finish();
+  ended_ = stream_->Finish();
+  return *ended_;
 }
 
 v1::Registered ScriptedWorker::Register(const std::string& id, const std::optional<v1::LeaseId>& holding) {
@@ -228,12 +231,14 @@ void LeaseTest::MakeVideo(const std::string& id, int clips, int priority, size_t
 }
 
 v1::Video LeaseTest::Video(const std::string& id) {
+  AwaitTask();
   auto video = store_->GetVideo(id);
   EXPECT_TRUE(video.ok()) << video.status();
   return video.ok() ? *video : v1::Video();
 }
 
 int LeaseTest::CountEvents(const std::string& id, v1::VideoEvent::EventCase kind) {
+  AwaitTask();
   const auto events = store_->ListEvents(id, 0, 1000);
   EXPECT_TRUE(events.ok()) << events.status();
   return static_cast<int>(std::count_if(events->begin(), events->end(), [kind](const v1::VideoEvent& event) {
@@ -250,12 +255,29 @@ std::string LeaseTest::ReadClip(const std::string& id, uint32_t index) {
   return bytes.ok() ? *bytes : "";
 }
 
+void LeaseTest::AwaitGone(const std::string& id) {
+  const auto connected = [&] {
+    const auto workers = dispatcher_->ListWorkers();
+    return std::any_of(workers.begin(), workers.end(),
+                       [&](const v1::Worker& worker) { return worker.name() == "workers/" + id; });
+  };
+  while (connected()) absl::SleepFor(absl::Milliseconds(1));
+  AwaitTask();
+}
+
 void LeaseTest::LetLeasesExpire() {
+  AwaitTask();  // a stream's silence starts when the message before it is dealt with
   clock_.Advance(options_.lease_timeout + absl::Seconds(1));
   dispatcher_->RunOnce(clock_.Now());
 }
 
+bool LeaseTest::Exists(const std::string& key) const {
+  AwaitTask();
+  return std::filesystem::exists(dir_ / "artifacts" / key);
+}
+
 int LeaseTest::PartialFiles() const {
+  AwaitTask();
   const auto files = std::filesystem::directory_iterator(dir_ / "artifacts" / ".partial");
   return static_cast<int>(std::distance(begin(files), end(files)));
 }

@@ -78,6 +78,7 @@ class ScriptedWorker {
   std::unique_ptr<v1::WorkerService::Stub> stub_;
   grpc::ClientContext context_;
   std::unique_ptr<grpc::ClientReaderWriter<v1::WorkerMessage, v1::ServerMessage>> stream_;
+  std::optional<grpc::Status> ended_;
   uint64_t barriers_ = 0;
 };
 
@@ -93,15 +94,20 @@ class LeaseTest : public testing::Test {
   void StopServer();
   std::unique_ptr<ScriptedWorker> Connect() { return std::make_unique<ScriptedWorker>(channel_); }
 
+  // The worker may have its answer while the dispatcher still tidies up: waits for what it is at. Those below
+  // do so first.
+  void AwaitTask() const { (void)dispatcher_->Idle(); }
   // A queued video; clips = prompts.
   void MakeVideo(const std::string& id, int clips, int priority = 0, size_t image_bytes = 1000);
   v1::Video Video(const std::string& id);
   // The video's events of that kind.
   int CountEvents(const std::string& id, v1::VideoEvent::EventCase kind);
   std::string ReadClip(const std::string& id, uint32_t index);
+  // Returns when the server has noticed that this worker's stream is gone.
+  void AwaitGone(const std::string& id);
   // Moves the clock beyond the lease timeout and runs a pass.
   void LetLeasesExpire();
-  bool Exists(const std::string& key) const { return std::filesystem::exists(dir_ / "artifacts" / key); }
+  bool Exists(const std::string& key) const;
   // Files of the ArtifactStore that are half written.
   int PartialFiles() const;
 
@@ -116,6 +122,9 @@ class LeaseTest : public testing::Test {
   std::shared_ptr<grpc::Channel> channel_;
 };
 
+// The server ended the stream with `code`, or, because a write was still under way, without waiting to say
+// so.
+bool IsCutOff(const grpc::Status& status, grpc::StatusCode code);
 std::string Bytes(size_t count, char seed);
 v1::LeaseId LeaseIdOf(const std::string& video, uint32_t clip, uint64_t epoch);
 
