@@ -1,0 +1,60 @@
+// Changes of resolution: the learned ones, and the parameter-free shortcuts beside them. Activations are [B,
+// T, H, W, C].
+#ifndef SVI_ENGINE_VAE_RESAMPLE_H_
+#define SVI_ENGINE_VAE_RESAMPLE_H_
+
+#include <optional>
+
+#include "worker/engine/vae/causal_conv.h"
+
+namespace svi::engine {
+
+// How much a stage shrinks or grows its input: 1 or 2 along each.
+struct ResampleFactor {
+  int64_t time = 1;
+  int64_t space = 1;
+  int64_t volume() const { return time * space * space; }
+};
+
+// Averages blocks: the cells of a block and its channels, channel slowest, are one list, cut into out_width
+// equal groups. Zero frames in front fill the first block, so the video's first frame counts half where time
+// shrinks.
+[[nodiscard]] at::Tensor AvgDown(const at::Tensor& x, int64_t out_width, ResampleFactor factor);
+
+// The converse: each channel, repeated as often as needed, is dealt out to (output channel, cell of the
+// block). Adds the result to `sum` [B, T', factor.space·H, factor.space·W, out]. If `first`, only the last
+// frame of x's first block exists (T' = factor.time·T - factor.time + 1); T must then be 1.
+void AddDupUp(const at::Tensor& x, ResampleFactor factor, bool first, at::Tensor& sum);
+
+// Halves the picture (zeros right and below, stride 2) and, if built so, the frame rate: the first frame
+// passes untouched, then every second frame looks back over three. Weights "resample.1" and "time_conv".
+class Downsampler {
+ public:
+  Downsampler(const Scope& scope, int64_t width, bool time, SlotCounter& slots);
+  at::Tensor Forward(const at::Tensor& x, StreamState& state) const;
+
+ private:
+  FrameConv resample_;
+  std::optional<TimeConv> time_conv_;
+  size_t slot_;
+};
+
+// Doubles, if built so, the frame rate (the video's first frame passes untouched, and the convolution in time
+// never sees it), then the picture: nearest neighbour and a convolution. Weights "resample.1" and
+// "time_conv".
+class Upsampler {
+ public:
+  Upsampler(const Scope& scope, int64_t width, bool time, SlotCounter& slots);
+  at::Tensor Forward(const at::Tensor& x, StreamState& state) const;
+
+ private:
+  at::Tensor DoubleFrames(const at::Tensor& x, StreamState& state) const;
+
+  FrameConv resample_;
+  std::optional<TimeConv> time_conv_;
+  size_t slot_;
+};
+
+}  // namespace svi::engine
+
+#endif  // SVI_ENGINE_VAE_RESAMPLE_H_
