@@ -6,6 +6,14 @@
 #include <stdexcept>
 
 namespace svi::engine {
+namespace {
+
+// [1, 3, H, W], whole levels 0…255, before and after.
+at::Tensor ResizeLanczos(const at::Tensor& levels, int64_t height, int64_t width) {
+  return at::_upsample_lanczos2d_aa(levels, {height, width}, /*align_corners=*/false).round_().clamp_(0, 255);
+}
+
+}  // namespace
 
 at::Tensor CoverPicture(const Picture& picture, int width, int height) {
   if (picture.width < 1 || picture.height < 1 ||
@@ -19,12 +27,9 @@ at::Tensor CoverPicture(const Picture& picture, int width, int height) {
   const int64_t scaled_width = std::max<int64_t>(width, std::llround(picture.width * scale));
   const int64_t scaled_height = std::max<int64_t>(height, std::llround(picture.height * scale));
   if (scaled_width != picture.width || scaled_height != picture.height) {
-    rgb = at::_upsample_lanczos2d_aa(rgb.unsqueeze(0).to(at::kFloat), {scaled_height, scaled_width},
-                                     /*align_corners=*/false)
-              .squeeze(0)
-              .round()
-              .clamp(0, 255)
-              .to(at::kByte);
+    // Columns first, then rows, 8 bits in between: what Pillow does, whose overshoot at edges is cut twice.
+    const at::Tensor narrow = ResizeLanczos(rgb.unsqueeze(0).to(at::kFloat), picture.height, scaled_width);
+    rgb = ResizeLanczos(narrow, scaled_height, scaled_width).squeeze(0).to(at::kByte);
   }
   return rgb.narrow(1, (scaled_height - height) / 2, height).narrow(2, (scaled_width - width) / 2, width).contiguous();
 }

@@ -58,7 +58,7 @@ TEST(Carry, RefusesWhatDoesNotFitTheClip) {
   EXPECT_THAT(ErrorOf(bytes, NextRequest(Variant::kFilm)), testing::HasSubstr("variant is pro, this clip needs film"));
   EXPECT_THAT(ErrorOf(bytes, NextRequest(Variant::kPro), 16), testing::HasSubstr("anchor has the wrong shape"));
   Carry no_latents = ProCarry();
-  no_latents.latents = {};
+  no_latents.latents.reset();
   EXPECT_THAT(ErrorOf(SerializeCarry(no_latents), NextRequest(Variant::kPro)), testing::HasSubstr("latents is missing"));
   EXPECT_THAT(ErrorOf("", NextRequest(Variant::kPro)), testing::HasSubstr("carry"));
   EXPECT_NE(ErrorOf(bytes.substr(0, bytes.size() - 1), NextRequest(Variant::kPro)), "accepted");
