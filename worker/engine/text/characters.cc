@@ -23,7 +23,7 @@ void AddLigatures(Replacements& to) {
 
 // The block of half- and full-width forms, and the ideographic space.
 void AddWidths(Replacements& to) {
-  to[0x3000] = U" ";
+  to.insert({0x3000, std::u32string(1, U' ')});
   for (char32_t c = 0xFF01; c < 0xFFF0; ++c) {
     const std::u32string form(1, c);
     std::u32string ordinary = Normalize(form, NormalizationForm::kNfkc);

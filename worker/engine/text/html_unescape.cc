@@ -115,7 +115,7 @@ std::unordered_map<std::string, std::u32string> MakeStrictNames() {
       all_lower = all_lower && !(c >= 'A' && c <= 'Z');
       if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 0x20);
     }
-    const std::u32string reference = U"&" + DecodeUtf8(upper);
+    const std::u32string reference = DecodeUtf8(std::string("&").append(upper));
     if (all_lower && UnescapeHtml(reference) == reference) names[upper] = ToUpper(Value(entity));
   }
   return names;
