@@ -1,0 +1,23 @@
+// The engine's errors in the words of the API.
+#ifndef SVI_WORKER_AGENT_FAILURE_H_
+#define SVI_WORKER_AGENT_FAILURE_H_
+
+#include "absl/status/status.h"
+#include "svi/v1/worker_service.pb.h"
+
+namespace svi::worker {
+
+// What the server is told of a clip that failed with `status` (not OK, not CANCELLED). Request faults
+// (INVALID_ARGUMENT, NOT_FOUND) are permanent; all else may be tried again. Internal messages stay in the
+// worker's log: the server gets a sentence without them.
+[[nodiscard]] v1::ClipFailed ToClipFailed(const v1::LeaseId& lease, const absl::Status& status);
+
+// The lease goes back unfinished, since this worker stops.
+[[nodiscard]] v1::ClipFailed HandedBack(const v1::LeaseId& lease);
+
+// `reason` in UPPER_SNAKE_CASE instead of the one that the code implies; kept by ToClipFailed.
+[[nodiscard]] absl::Status WithReason(absl::Status status, const char* reason);
+
+}  // namespace svi::worker
+
+#endif  // SVI_WORKER_AGENT_FAILURE_H_

@@ -1,0 +1,57 @@
+// One connection to the server: a bidirectional WorkerService.Work call.
+#ifndef SVI_WORKER_AGENT_WORK_STREAM_H_
+#define SVI_WORKER_AGENT_WORK_STREAM_H_
+
+#include <grpcpp/grpcpp.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/synchronization/notification.h"
+#include "absl/time/time.h"
+#include "svi/v1/worker_service.grpc.pb.h"
+
+namespace svi::worker {
+
+// Read, Write, HalfClose and Release are called by one thread; callbacks come on gRPC's threads and must not
+// block. At most one Read and one Write are under way at a time.
+class WorkStream final : public grpc::ClientBidiReactor<v1::WorkerMessage, v1::ServerMessage> {
+ public:
+  struct Callbacks {
+    std::function<void(v1::ServerMessage)> message;  // a Read brought this
+    std::function<void()> ended;                     // a Read found the end: call Release
+    std::function<void(bool ok)> written;            // a Write is over
+    std::function<void(grpc::Status)> closed;        // after Release: how the call ended
+  };
+
+  // Dials `server` on a channel of its own, so that no back-off of an earlier one delays it.
+  static std::shared_ptr<WorkStream> Start(const std::string& server, Callbacks callbacks);
+
+  void Read() { StartRead(&incoming_); }
+  void Write(v1::WorkerMessage message);
+  // No more writes; the server ends the call when it has read them all.
+  void HalfClose() { StartWritesDone(); }
+  // Cancels the call unless it is over. Nothing else may be called after it, apart from WaitClosed.
+  void Release();
+  void WaitClosed(absl::Duration timeout) { closed_.WaitForNotificationWithTimeout(timeout); }
+
+ private:
+  explicit WorkStream(Callbacks callbacks) : callbacks_(std::move(callbacks)) {}
+
+  void OnReadDone(bool ok) override;
+  void OnWriteDone(bool ok) override { callbacks_.written(ok); }
+  void OnDone(const grpc::Status& status) override;
+
+  const Callbacks callbacks_;
+  std::unique_ptr<v1::WorkerService::Stub> stub_;
+  grpc::ClientContext context_;
+  v1::ServerMessage incoming_;
+  v1::WorkerMessage outgoing_;
+  absl::Notification closed_;
+  std::shared_ptr<WorkStream> self_;  // until OnDone, for gRPC
+};
+
+}  // namespace svi::worker
+
+#endif  // SVI_WORKER_AGENT_WORK_STREAM_H_

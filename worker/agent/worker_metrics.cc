@@ -1,0 +1,76 @@
+#include "worker/agent/worker_metrics.h"
+
+namespace svi::worker {
+namespace {
+
+// Seconds: from a tiny model on a CPU to the largest clip on a slow GPU.
+const prometheus::Histogram::BucketBoundaries kStageBuckets = {0.01, 0.05, 0.1, 0.5, 1,   2,   5,    10,
+                                                               20,   30,   60,  120, 300, 600, 1200, 3600};
+
+}  // namespace
+
+WorkerMetrics::WorkerMetrics(const engine::EngineInfo& info, const std::string& version) {
+  const auto gauge = [this](const char* name, const char* help) {
+    return &prometheus::BuildGauge().Name(name).Help(help).Register(*registry_).Add({});
+  };
+  prometheus::BuildGauge()
+      .Name("svi_worker_info")
+      .Help("Always 1; what this worker is.")
+      .Register(*registry_)
+      .Add({{"device", info.device}, {"model", info.model_label}, {"version", version}})
+      .Set(1);
+  busy_ = gauge("svi_worker_busy", "1 while it holds a lease.");
+  connected_ = gauge("svi_worker_connected", "1 while it is registered with the server.");
+  resident_bytes_ = gauge("svi_worker_resident_bytes", "Resident memory of the process.");
+  device_bytes_ = gauge("svi_worker_device_bytes", "Memory allocated on the GPU; 0 on a CPU.");
+  steps_per_second_ = gauge("svi_worker_steps_per_second", "Denoising steps a second, by the newest step.");
+  steps_total_ = &prometheus::BuildCounter()
+                      .Name("svi_worker_denoise_steps_total")
+                      .Help("Denoising steps done.")
+                      .Register(*registry_)
+                      .Add({});
+  stage_seconds_ = &prometheus::BuildHistogram()
+                        .Name("svi_worker_clip_stage_seconds")
+                        .Help("Time of one clip in each stage.")
+                        .Register(*registry_);
+  clips_total_ = &prometheus::BuildCounter()
+                      .Name("svi_worker_clips_total")
+                      .Help("Leases by how they ended.")
+                      .Register(*registry_);
+  for (const char* stage : {"encode", "denoise", "decode", "mux", "upload"}) {
+    stage_seconds_->Add({{"stage", stage}}, kStageBuckets);
+  }
+  for (const char* outcome : {"done", "failed", "cancelled", "handed_back", "lost"}) {
+    clips_total_->Add({{"outcome", outcome}});
+  }
+}
+
+void WorkerMetrics::SetMemory(const engine::MemoryUse& memory) {
+  resident_bytes_->Set(static_cast<double>(memory.resident_bytes));
+  device_bytes_->Set(static_cast<double>(memory.device_bytes));
+}
+
+void WorkerMetrics::OnProgress(const v1::Progress& progress, absl::Time now) {
+  if (progress.stage() != v1::STAGE_DENOISE) {
+    last_step_ = 0;
+    last_step_time_ = absl::InfinitePast();
+    return;
+  }
+  if (progress.step() > last_step_) {
+    const double steps = progress.step() - last_step_;
+    steps_total_->Increment(steps);
+    if (last_step_time_ != absl::InfinitePast() && now > last_step_time_) {
+      steps_per_second_->Set(steps / absl::ToDoubleSeconds(now - last_step_time_));
+    }
+  }
+  last_step_ = progress.step();
+  last_step_time_ = now;
+}
+
+void WorkerMetrics::ObserveStage(const char* stage, absl::Duration time) {
+  stage_seconds_->Add({{"stage", stage}}, kStageBuckets).Observe(absl::ToDoubleSeconds(time));
+}
+
+void WorkerMetrics::CountClip(const char* outcome) { clips_total_->Add({{"outcome", outcome}}).Increment(); }
+
+}  // namespace svi::worker
