@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <string>
+
 #include "absl/strings/string_view.h"
 
 namespace svi::server {

@@ -20,8 +20,9 @@ MessageSource::Next DownloadSource::Produce(grpc::ByteBuffer* message, absl::Sta
     }
     download_ = *std::move(opened);
     if (offset_ > download_.size) {
-      *status = MakeError(absl::StatusCode::kOutOfRange, "OFFSET_OUT_OF_RANGE",
-                          absl::StrCat("offset must be 0..", download_.size, ", the file's size; is ", offset_));
+      *status =
+          MakeError(absl::StatusCode::kOutOfRange, "OFFSET_OUT_OF_RANGE",
+                    absl::StrCat("offset must be 0..", download_.size, ", the file's size; is ", offset_));
       return Next::kDone;
     }
     response.set_total_bytes(download_.size);
@@ -30,7 +31,8 @@ MessageSource::Next DownloadSource::Produce(grpc::ByteBuffer* message, absl::Sta
   }
   const uint64_t wanted = std::min(kChunkBytes, download_.size - offset_);
   auto bytes = download_.read(offset_, wanted);
-  if (bytes.ok() && bytes->size() != wanted) bytes = absl::DataLossError("an artifact is shorter than it should be");
+  if (bytes.ok() && bytes->size() != wanted)
+    bytes = absl::DataLossError("an artifact is shorter than it should be");
   if (!bytes.ok()) {
     *status = bytes.status();
     return Next::kDone;

@@ -13,8 +13,8 @@
 
 namespace svi::server {
 
-// Thread-safe. Tasks run in the order they came; each should do one small piece of work and submit itself again if
-// there is more, so that thousands of streams share the threads fairly.
+// Thread-safe. Tasks run in the order they came; each should do one small piece of work and submit itself
+// again if there is more, so that thousands of streams share the threads fairly.
 class Executor {
  public:
   explicit Executor(int threads);

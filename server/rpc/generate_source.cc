@@ -40,7 +40,8 @@ absl::Status GenerateSource::ReadClip(v1::ClipData* data) {
   return absl::OkStatus();
 }
 
-MessageSource::Next GenerateSource::ProduceResponse(v1::GenerateVideoResponse* response, absl::Status* status) {
+MessageSource::Next GenerateSource::ProduceResponse(v1::GenerateVideoResponse* response,
+                                                    absl::Status* status) {
   if (ended_) return Next::kDone;
   if (watch_ == nullptr) {
     *status = Create(response->mutable_created());

@@ -38,8 +38,8 @@ class JoinedFile {
   std::string sha256_;
 };
 
-// The files have no name on the disk, so a crash leaves nothing behind but what was being joined, and that is removed
-// when the folder is opened. Thread-safe.
+// The files have no name on the disk, so a crash leaves nothing behind but what was being joined, and that is
+// removed when the folder is opened. Thread-safe.
 class JoinCache {
  public:
   // `dir`: a folder of its own; made, and emptied. `capacity`: joined files that are kept.

@@ -22,7 +22,8 @@ bool IsId(absl::string_view id) {
 }
 
 absl::Status BadName(absl::string_view expected) {
-  return InvalidFields({{"name", absl::StrCat("must be `", expected, "`, {id} being 1..64 characters of [a-z0-9-]")}});
+  return InvalidFields(
+      {{"name", absl::StrCat("must be `", expected, "`, {id} being 1..64 characters of [a-z0-9-]")}});
 }
 
 }  // namespace
@@ -49,7 +50,9 @@ std::string NewVideoId() {
 
 std::string VideoName(absl::string_view id) { return absl::StrCat("videos/", id); }
 
-std::string ClipNameOf(absl::string_view id, uint32_t index) { return absl::StrCat("videos/", id, "/clips/", index); }
+std::string ClipNameOf(absl::string_view id, uint32_t index) {
+  return absl::StrCat("videos/", id, "/clips/", index);
+}
 
 absl::StatusOr<std::string> ParseVideoName(absl::string_view name) {
   const std::vector<std::string> parts = absl::StrSplit(name, '/');

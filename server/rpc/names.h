@@ -4,9 +4,9 @@
 
 #include <cstdint>
 #include <string>
-#include "absl/strings/string_view.h"
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 
 namespace svi::server {
 
@@ -18,7 +18,7 @@ struct ClipName {
 // 128 random bits as 26 characters of lower-case base32.
 std::string NewVideoId();
 
-std::string VideoName(absl::string_view id);                  // videos/{id}
+std::string VideoName(absl::string_view id);                   // videos/{id}
 std::string ClipNameOf(absl::string_view id, uint32_t index);  // videos/{id}/clips/{index}
 
 // The id in `videos/{id}`: 1..64 characters of [a-z0-9-]. INVALID_ARGUMENT with a violation of field `name`.

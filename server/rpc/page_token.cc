@@ -32,9 +32,11 @@ std::string MakePageToken(const PagePlace& place, absl::string_view filter) {
 
 absl::StatusOr<PagePlace> ParsePageToken(absl::string_view token, absl::string_view filter) {
   const absl::Status wrong = InvalidFields(
-      {{"page_token", "is not a next_page_token of this list with these filters; leave it empty to start over"}});
+      {{"page_token",
+        "is not a next_page_token of this list with these filters; leave it empty to start over"}});
   std::string bytes;
-  if (token.size() > 512 || !absl::WebSafeBase64Unescape(token, &bytes) || bytes.size() <= kChecksumBytes) return wrong;
+  if (token.size() > 512 || !absl::WebSafeBase64Unescape(token, &bytes) || bytes.size() <= kChecksumBytes)
+    return wrong;
   const absl::string_view text = absl::string_view(bytes).substr(kChecksumBytes);
   if (Checksum(text, filter) != absl::string_view(bytes).substr(0, kChecksumBytes)) return wrong;
   const std::vector<std::string> parts = absl::StrSplit(text, absl::MaxSplits(':', 1));

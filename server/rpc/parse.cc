@@ -46,13 +46,15 @@ bool FindBadText(absl::string_view bytes, const Descriptor* type, const std::str
     const FieldDescriptor* field = type->FindFieldByNumber(WireFormatLite::GetTagFieldNumber(tag));
     const bool is_text = field != nullptr && field->type() == FieldDescriptor::TYPE_STRING;
     const bool is_message = field != nullptr && field->type() == FieldDescriptor::TYPE_MESSAGE;
-    if (WireFormatLite::GetTagWireType(tag) != WireFormatLite::WIRETYPE_LENGTH_DELIMITED || (!is_text && !is_message)) {
+    if (WireFormatLite::GetTagWireType(tag) != WireFormatLite::WIRETYPE_LENGTH_DELIMITED ||
+        (!is_text && !is_message)) {
       if (!WireFormatLite::SkipField(&in, tag)) return false;
       continue;
     }
     uint32_t length = 0;
     const int start = in.ReadVarint32(&length) ? in.CurrentPosition() : -1;
-    if (start < 0 || length > bytes.size() - static_cast<size_t>(start) || !in.Skip(static_cast<int>(length))) {
+    if (start < 0 || length > bytes.size() - static_cast<size_t>(start) ||
+        !in.Skip(static_cast<int>(length))) {
       return false;
     }
     const absl::string_view value = bytes.substr(static_cast<size_t>(start), length);
@@ -88,7 +90,8 @@ absl::Status ParseRequestBytes(absl::string_view bytes, google::protobuf::Messag
 absl::Status ParseRequest(const grpc::ByteBuffer& bytes, google::protobuf::Message* request) {
   std::vector<grpc::Slice> slices;
   if (!bytes.Dump(&slices).ok()) {
-    return InvalidFields({{"request", "cannot be read: is it compressed in a way that the server does not know?"}});
+    return InvalidFields(
+        {{"request", "cannot be read: is it compressed in a way that the server does not know?"}});
   }
   if (slices.size() == 1) {
     return ParseRequestBytes({reinterpret_cast<const char*>(slices[0].begin()), slices[0].size()}, request);

@@ -1,7 +1,7 @@
 // Bytes of a request → message, saying which field is to blame when that fails.
 //
-// gRPC's own parsing answers UNIMPLEMENTED without a word to a request whose strings are not UTF-8; hence the service
-// takes requests as bytes and parses them here.
+// gRPC's own parsing answers UNIMPLEMENTED without a word to a request whose strings are not UTF-8; hence the
+// service takes requests as bytes and parses them here.
 #ifndef SVI_SERVER_RPC_PARSE_H_
 #define SVI_SERVER_RPC_PARSE_H_
 
@@ -15,8 +15,8 @@ namespace svi::server {
 
 [[nodiscard]] bool IsValidUtf8(absl::string_view text);
 
-// INVALID_ARGUMENT: bytes that are no such message (field `request`), or string fields that are not UTF-8 (each by its
-// path).
+// INVALID_ARGUMENT: bytes that are no such message (field `request`), or string fields that are not UTF-8
+// (each by its path).
 [[nodiscard]] absl::Status ParseRequest(const grpc::ByteBuffer& bytes, google::protobuf::Message* request);
 [[nodiscard]] absl::Status ParseRequestBytes(absl::string_view bytes, google::protobuf::Message* request);
 

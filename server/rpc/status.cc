@@ -15,8 +15,8 @@ namespace svi::server {
 namespace {
 
 constexpr char kTypePrefix[] = "type.googleapis.com/";
-// Trailers are limited to 8 KiB in all by gRPC's default; message and details both go into them, percent-encoded and
-// base64-encoded.
+// Trailers are limited to 8 KiB in all by gRPC's default; message and details both go into them,
+// percent-encoded and base64-encoded.
 constexpr size_t kMaxViolationBytes = 2400;
 constexpr size_t kMaxMessageBytes = 1000;
 
@@ -60,10 +60,12 @@ absl::Status ForUsers(const absl::Status& status) {
                                                                 : "internal error; the server's log has more";
     }
     result = MakeError(status.code(), absl::StatusCodeToString(status.code()), message);
-    status.ForEachPayload([&](absl::string_view url, const absl::Cord& payload) { result.SetPayload(url, payload); });
+    status.ForEachPayload(
+        [&](absl::string_view url, const absl::Cord& payload) { result.SetPayload(url, payload); });
   }
   google::rpc::RetryInfo retry;
-  if ((status.code() == absl::StatusCode::kUnavailable || status.code() == absl::StatusCode::kResourceExhausted) &&
+  if ((status.code() == absl::StatusCode::kUnavailable ||
+       status.code() == absl::StatusCode::kResourceExhausted) &&
       !GetRetryInfo(status, &retry)) {
     SetRetryDelay(&result, absl::Seconds(1));
   }
@@ -153,8 +155,14 @@ absl::Status FromGrpcStatus(const grpc::Status& status) {
   return result;
 }
 
-bool GetErrorInfo(const absl::Status& status, google::rpc::ErrorInfo* info) { return GetDetail(status, info); }
-bool GetBadRequest(const absl::Status& status, google::rpc::BadRequest* bad) { return GetDetail(status, bad); }
-bool GetRetryInfo(const absl::Status& status, google::rpc::RetryInfo* retry) { return GetDetail(status, retry); }
+bool GetErrorInfo(const absl::Status& status, google::rpc::ErrorInfo* info) {
+  return GetDetail(status, info);
+}
+bool GetBadRequest(const absl::Status& status, google::rpc::BadRequest* bad) {
+  return GetDetail(status, bad);
+}
+bool GetRetryInfo(const absl::Status& status, google::rpc::RetryInfo* retry) {
+  return GetDetail(status, retry);
+}
 
 }  // namespace svi::server

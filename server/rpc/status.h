@@ -6,10 +6,10 @@
 #include <grpcpp/support/status.h>
 
 #include <string>
-#include "absl/strings/string_view.h"
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "google/rpc/error_details.pb.h"
 
@@ -25,17 +25,18 @@ struct FieldViolation {
 
 // An error with ErrorInfo{reason, domain}. `message` reaches the user as it is.
 absl::Status MakeError(absl::StatusCode code, absl::string_view reason, absl::string_view message);
-// INVALID_ARGUMENT with ErrorInfo INVALID_FIELDS and BadRequest: all of them up to what fits into HTTP/2 trailers, then
-// how many more there are. OK if there are none.
+// INVALID_ARGUMENT with ErrorInfo INVALID_FIELDS and BadRequest: all of them up to what fits into HTTP/2
+// trailers, then how many more there are. OK if there are none.
 absl::Status InvalidFields(const std::vector<FieldViolation>& violations);
 // Adds RetryInfo: the caller may try again after `delay`.
 void SetRetryDelay(absl::Status* status, absl::Duration delay);
 // RESOURCE_EXHAUSTED with RetryInfo.
 absl::Status TooBusy(absl::string_view message);
 
-// For the wire. Every error gets an ErrorInfo (reason = the code's name if it has none), and RetryInfo if it is
-// RESOURCE_EXHAUSTED or UNAVAILABLE. The message of an INTERNAL, UNKNOWN, DATA_LOSS or UNAVAILABLE error without an
-// ErrorInfo of its own may hold what is not the caller's business: it is logged, and replaced by a general one.
+// For the wire. Every error gets an ErrorInfo (reason = the code's name if it has none), and RetryInfo if it
+// is RESOURCE_EXHAUSTED or UNAVAILABLE. The message of an INTERNAL, UNKNOWN, DATA_LOSS or UNAVAILABLE error
+// without an ErrorInfo of its own may hold what is not the caller's business: it is logged, and replaced by a
+// general one.
 grpc::Status ToGrpcStatus(const absl::Status& status);
 // The other way, payloads included.
 absl::Status FromGrpcStatus(const grpc::Status& status);

@@ -6,8 +6,8 @@
 
 namespace svi::server {
 
-StreamReactor* StreamReactor::Start(std::unique_ptr<MessageSource> source, Executor* executor, Executor* first,
-                                    size_t first_limit) {
+StreamReactor* StreamReactor::Start(std::unique_ptr<MessageSource> source, Executor* executor,
+                                    Executor* first, size_t first_limit) {
   std::shared_ptr<StreamReactor> reactor(new StreamReactor(std::move(source), executor));
   reactor->weak_ = reactor;
   {

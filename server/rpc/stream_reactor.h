@@ -1,5 +1,6 @@
-// One server stream as a pull: a MessageSource says what comes next, the StreamReactor writes it when the client has
-// taken what came before. So nothing piles up for a slow client, and an idle stream costs no thread.
+// One server stream as a pull: a MessageSource says what comes next, the StreamReactor writes it when the
+// client has taken what came before. So nothing piles up for a slow client, and an idle stream costs no
+// thread.
 #ifndef SVI_SERVER_RPC_STREAM_REACTOR_H_
 #define SVI_SERVER_RPC_STREAM_REACTOR_H_
 
@@ -33,11 +34,11 @@ class MessageSource {
 
 class StreamReactor : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
  public:
-  // Starts the stream; owns itself until gRPC is done with it. `first`: where the source's first Produce runs, for
-  // sources that begin with heavy work; refused with RESOURCE_EXHAUSTED when `first_limit` tasks wait there. nullptr:
-  // it runs on `executor` like all the others. Executors must outlive the gRPC server.
-  static StreamReactor* Start(std::unique_ptr<MessageSource> source, Executor* executor, Executor* first = nullptr,
-                              size_t first_limit = 0);
+  // Starts the stream; owns itself until gRPC is done with it. `first`: where the source's first Produce
+  // runs, for sources that begin with heavy work; refused with RESOURCE_EXHAUSTED when `first_limit` tasks
+  // wait there. nullptr: it runs on `executor` like all the others. Executors must outlive the gRPC server.
+  static StreamReactor* Start(std::unique_ptr<MessageSource> source, Executor* executor,
+                              Executor* first = nullptr, size_t first_limit = 0);
 
   void OnWriteDone(bool ok) override;
   void OnCancel() override;

@@ -17,7 +17,8 @@ using Violations = std::vector<FieldViolation>;
 
 bool IsWord(absl::string_view text, absl::string_view punctuation) {
   return std::all_of(text.begin(), text.end(), [&](char c) {
-    return absl::ascii_isalnum(static_cast<unsigned char>(c)) || punctuation.find(c) != absl::string_view::npos;
+    return absl::ascii_isalnum(static_cast<unsigned char>(c)) ||
+           punctuation.find(c) != absl::string_view::npos;
   });
 }
 
@@ -30,9 +31,9 @@ void CheckRange(const char* field, Number value, Number low, Number high, Violat
 
 // Blank: nothing but white space, also the wide kinds (U+00A0, U+2000..U+200B, U+3000 and so on).
 bool IsBlank(absl::string_view text) {
-  static constexpr absl::string_view kWide[] = {"\xC2\xA0",     "\xC2\x85",     "\xE1\x9A\x80", "\xE2\x80\xA8",
-                                                "\xE2\x80\xA9", "\xE2\x80\xAF", "\xE2\x81\x9F", "\xE3\x80\x80",
-                                                "\xEF\xBB\xBF"};
+  static constexpr absl::string_view kWide[] = {"\xC2\xA0",     "\xC2\x85",     "\xE1\x9A\x80",
+                                                "\xE2\x80\xA8", "\xE2\x80\xA9", "\xE2\x80\xAF",
+                                                "\xE2\x81\x9F", "\xE3\x80\x80", "\xEF\xBB\xBF"};
   while (!text.empty()) {
     if (absl::ascii_isspace(static_cast<unsigned char>(text[0])) || text[0] == '\0') {
       text.remove_prefix(1);
@@ -81,8 +82,8 @@ void CheckImage(const std::string& image, Violations* bad) {
     return;
   }
   if (image.size() > kMaxImageBytes) {
-    bad->push_back(
-        {"spec.image", absl::StrCat("must be at most ", kMaxImageBytes, " bytes (32 MiB), is ", image.size())});
+    bad->push_back({"spec.image",
+                    absl::StrCat("must be at most ", kMaxImageBytes, " bytes (32 MiB), is ", image.size())});
     return;
   }
   const auto picture = media::DecodePicture(image);
@@ -102,7 +103,8 @@ void CheckSize(const v1::VideoSpec& spec, Violations* bad) {
   if (spec.has_width()) side("spec.width", spec.width());
   if (spec.has_height()) side("spec.height", spec.height());
   if (spec.has_width() != spec.has_height()) {
-    bad->push_back({spec.has_width() ? "spec.height" : "spec.width", "must be set, too: set both sides or neither"});
+    bad->push_back(
+        {spec.has_width() ? "spec.height" : "spec.width", "must be set, too: set both sides or neither"});
   }
 }
 
@@ -123,9 +125,10 @@ void CheckClips(const v1::VideoSpec& spec, Violations* bad) {
   if (spec.num_clips() < 1 || spec.num_clips() > kMaxClips) {
     bad->push_back({"spec.num_clips", absl::StrCat("must be 1..", kMaxClips, ", is ", spec.num_clips())});
   } else if (spec.variant() != v1::VARIANT_SHOT && !spec.open_ended() && spec.num_clips() > most) {
-    bad->push_back({"spec.num_clips", absl::StrCat("must be at most prompts × clips_per_prompt (", most, "), is ",
-                                                   spec.num_clips(),
-                                                   "; more needs open_ended, clips_per_prompt or the variant SHOT")});
+    bad->push_back(
+        {"spec.num_clips",
+         absl::StrCat("must be at most prompts × clips_per_prompt (", most, "), is ", spec.num_clips(),
+                      "; more needs open_ended, clips_per_prompt or the variant SHOT")});
   }
 }
 
@@ -143,7 +146,8 @@ void CheckSampling(const v1::VideoSpec& spec, Violations* bad) {
     bad->push_back({"spec.seed", absl::StrCat("must be 0..2^62, is ", spec.seed())});
   }
   if (!v1::Variant_IsValid(spec.variant())) {
-    bad->push_back({"spec.variant", absl::StrCat("must be PRO, FILM or SHOT, is the unknown ", spec.variant())});
+    bad->push_back(
+        {"spec.variant", absl::StrCat("must be PRO, FILM or SHOT, is the unknown ", spec.variant())});
   }
   if (!v1::Sampler_IsValid(spec.sampler())) {
     bad->push_back({"spec.sampler", absl::StrCat("must be UNIPC or EULER, is the unknown ", spec.sampler())});
@@ -171,7 +175,8 @@ void CheckLoras(const v1::VideoSpec& spec, Violations* bad) {
 
 absl::Status Validate(const v1::CreateVideoRequest& request) {
   Violations bad;
-  if (!request.request_id().empty() && (request.request_id().size() > 128 || !IsWord(request.request_id(), "._:-"))) {
+  if (!request.request_id().empty() &&
+      (request.request_id().size() > 128 || !IsWord(request.request_id(), "._:-"))) {
     bad.push_back({"request_id", "must be 1..128 characters of [A-Za-z0-9._:-]"});
   }
   if (!request.has_spec()) {
@@ -181,8 +186,8 @@ absl::Status Validate(const v1::CreateVideoRequest& request) {
   const auto& spec = request.spec();
   CheckPrompts(spec.prompts(), "spec.prompts", &bad);
   if (spec.negative_prompt().size() > kMaxPromptBytes) {
-    bad.push_back({"spec.negative_prompt",
-                   absl::StrCat("must be at most ", kMaxPromptBytes, " bytes, is ", spec.negative_prompt().size())});
+    bad.push_back({"spec.negative_prompt", absl::StrCat("must be at most ", kMaxPromptBytes, " bytes, is ",
+                                                        spec.negative_prompt().size())});
   } else if (!IsValidUtf8(spec.negative_prompt())) {
     bad.push_back({"spec.negative_prompt", "must be valid UTF-8"});
   }
@@ -209,7 +214,8 @@ absl::Status Validate(const v1::ListVideosRequest& request) {
   for (int i = 0; i < request.states_size(); ++i) {
     const auto state = request.states(i);
     if (!v1::VideoState_IsValid(state) || state == v1::VIDEO_STATE_UNSPECIFIED) {
-      bad.push_back({absl::StrCat("states[", i, "]"), absl::StrCat("is not a state that a video can have: ", state)});
+      bad.push_back(
+          {absl::StrCat("states[", i, "]"), absl::StrCat("is not a state that a video can have: ", state)});
     }
   }
   return InvalidFields(bad);

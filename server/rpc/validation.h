@@ -1,4 +1,5 @@
-// Every field and limit that the comments of proto/svi/v1 promise. All violations of a request are reported at once.
+// Every field and limit that the comments of proto/svi/v1 promise. All violations of a request are reported
+// at once.
 #ifndef SVI_SERVER_RPC_VALIDATION_H_
 #define SVI_SERVER_RPC_VALIDATION_H_
 
@@ -16,8 +17,9 @@ inline constexpr uint32_t kMaxClips = 100000;
 inline constexpr int kDefaultPageSize = 50;
 inline constexpr int kMaxPageSize = 1000;
 
-// INVALID_ARGUMENT with one BadRequest field violation for each thing that is wrong, paths as in `spec.prompts[2]`.
-// CreateVideo also decodes the picture (bounded in size before any pixel is made), so it may take a second.
+// INVALID_ARGUMENT with one BadRequest field violation for each thing that is wrong, paths as in
+// `spec.prompts[2]`. CreateVideo also decodes the picture (bounded in size before any pixel is made), so it
+// may take a second.
 [[nodiscard]] absl::Status Validate(const v1::CreateVideoRequest& request);
 [[nodiscard]] absl::Status Validate(const v1::AppendPromptsRequest& request);
 [[nodiscard]] absl::Status Validate(const v1::ListVideosRequest& request);

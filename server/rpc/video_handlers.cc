@@ -51,7 +51,8 @@ absl::Status VideoError(const absl::Status& status) {
 }
 
 std::optional<uint64_t> ExpectedRevision(const auto& request) {
-  return request.has_expected_revision() ? std::optional<uint64_t>(request.expected_revision()) : std::nullopt;
+  return request.has_expected_revision() ? std::optional<uint64_t>(request.expected_revision())
+                                         : std::nullopt;
 }
 
 }  // namespace
@@ -193,12 +194,13 @@ absl::StatusOr<Download> VideoHandlers::OpenVideo(const v1::DownloadVideoRequest
   const auto video = parts_.store->GetVideo(*id);
   if (!video.ok()) return VideoError(video.status());
   if (video->clips_done() == 0) {
-    return MakeError(absl::StatusCode::kFailedPrecondition, "NO_CLIPS", "no clip of the video is finished yet");
+    return MakeError(absl::StatusCode::kFailedPrecondition, "NO_CLIPS",
+                     "no clip of the video is finished yet");
   }
   const uint32_t clips = request.has_clips() ? request.clips() : video->clips_done();
   if (clips < 1 || clips > video->clips_done()) {
-    return InvalidFields(
-        {{"clips", absl::StrCat("must be 1..", video->clips_done(), ", the clips that are there; is ", clips)}});
+    return InvalidFields({{"clips", absl::StrCat("must be 1..", video->clips_done(),
+                                                 ", the clips that are there; is ", clips)}});
   }
   std::vector<std::string> paths;
   for (uint32_t i = 0; i < clips; ++i) {

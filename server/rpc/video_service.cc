@@ -26,9 +26,8 @@ using RawUnary = Api::WithRawCallbackMethod_CreateVideo<
         Api::WithRawCallbackMethod_CancelVideo<Api::WithRawCallbackMethod_DeleteVideo<
             Api::WithRawCallbackMethod_AppendPrompts<Api::WithRawCallbackMethod_FinishVideo<
                 Api::WithRawCallbackMethod_ListWorkers<Api::Service>>>>>>>>;
-using RawService = Api::WithRawCallbackMethod_WatchVideo<
-    Api::WithRawCallbackMethod_DownloadClip<Api::WithRawCallbackMethod_DownloadVideo<
-        Api::WithRawCallbackMethod_GenerateVideo<RawUnary>>>>;
+using RawService = Api::WithRawCallbackMethod_WatchVideo<Api::WithRawCallbackMethod_DownloadClip<
+    Api::WithRawCallbackMethod_DownloadVideo<Api::WithRawCallbackMethod_GenerateVideo<RawUnary>>>>;
 
 // A stream that fails at once.
 class FailedStream : public grpc::ServerWriteReactor<ByteBuffer> {
@@ -92,9 +91,12 @@ class VideoService::Impl : public RawService {
     if (const auto parsed = ParseRequest(*in, &request); !parsed.ok()) return new FailedStream(parsed);
     const auto name = ParseClipName(request.name());
     if (!name.ok()) return new FailedStream(name.status());
-    auto open = [handlers = handlers_, name = *name] { return handlers->OpenClip(name.video_id, name.index); };
+    auto open = [handlers = handlers_, name = *name] {
+      return handlers->OpenClip(name.video_id, name.index);
+    };
     return StreamReactor::Start(
-        std::make_unique<DownloadSource>(open, request.offset(), "clip", handlers_->parts().metrics), executor_);
+        std::make_unique<DownloadSource>(open, request.offset(), "clip", handlers_->parts().metrics),
+        executor_);
   }
 
   Stream* DownloadVideo(CallbackServerContext*, const ByteBuffer* in) override {
@@ -102,8 +104,8 @@ class VideoService::Impl : public RawService {
     if (const auto parsed = ParseRequest(*in, &request); !parsed.ok()) return new FailedStream(parsed);
     auto open = [handlers = handlers_, request] { return handlers->OpenVideo(request); };
     return StreamReactor::Start(
-        std::make_unique<DownloadSource>(open, request.offset(), "video", handlers_->parts().metrics), executor_,
-        heavy_, options_.heavy_limit);
+        std::make_unique<DownloadSource>(open, request.offset(), "video", handlers_->parts().metrics),
+        executor_, heavy_, options_.heavy_limit);
   }
 
   Stream* GenerateVideo(CallbackServerContext*, const ByteBuffer* in) override {
@@ -112,14 +114,15 @@ class VideoService::Impl : public RawService {
     v1::CreateVideoRequest create;
     if (request.has_spec()) create.mutable_spec()->Swap(request.mutable_spec());
     create.set_request_id(request.request_id());
-    return StreamReactor::Start(std::make_unique<GenerateSource>(handlers_, stopping_, std::move(create)), executor_,
-                                heavy_, options_.heavy_limit);
+    return StreamReactor::Start(std::make_unique<GenerateSource>(handlers_, stopping_, std::move(create)),
+                                executor_, heavy_, options_.heavy_limit);
   }
 
  private:
   template <typename Request, typename Response>
   Unary* Run(CallbackServerContext* context, const ByteBuffer* in, ByteBuffer* out,
-             absl::StatusOr<Response> (VideoHandlers::*handle)(const Request&), Executor* executor, size_t limit) {
+             absl::StatusOr<Response> (VideoHandlers::*handle)(const Request&), Executor* executor,
+             size_t limit) {
     Unary* reactor = context->DefaultReactor();
     auto task = [this, reactor, in, out, handle] {
       // `in` and `out` are gRPC's, and live until Finish.

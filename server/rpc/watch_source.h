@@ -1,5 +1,5 @@
-// WatchVideo's events: the durable ones from the store after a sequence number, then as they come, with transient
-// progress in between.
+// WatchVideo's events: the durable ones from the store after a sequence number, then as they come, with
+// transient progress in between.
 #ifndef SVI_SERVER_RPC_WATCH_SOURCE_H_
 #define SVI_SERVER_RPC_WATCH_SOURCE_H_
 
@@ -26,20 +26,25 @@ struct WatchOptions {
   int batch = 64;
 };
 
-// The events themselves; WatchSource and GenerateSource make messages of them. Not thread-safe but for `wake`.
+// The events themselves; WatchSource and GenerateSource make messages of them. Not thread-safe but for
+// `wake`.
 class VideoWatch {
  public:
   // `stopping` turns true when the server goes down (then wake everybody through the hub).
   VideoWatch(JobStore* store, EventHub* hub, const std::atomic<bool>* stopping, WatchOptions options)
-      : store_(store), hub_(hub), stopping_(stopping), options_(std::move(options)), last_(options_.after_sequence) {}
+      : store_(store),
+        hub_(hub),
+        stopping_(stopping),
+        options_(std::move(options)),
+        last_(options_.after_sequence) {}
   ~VideoWatch();
   VideoWatch(const VideoWatch&) = delete;
   VideoWatch& operator=(const VideoWatch&) = delete;
 
   void Subscribe(std::function<void()> wake);
   // As MessageSource::Produce. kDone with OK: the video has ended and all its durable events were returned.
-  // NOT_FOUND: no such video, or deleted meanwhile (reason VIDEO_DELETED). OUT_OF_RANGE: after_sequence is beyond the
-  // newest event. UNAVAILABLE: the server stops.
+  // NOT_FOUND: no such video, or deleted meanwhile (reason VIDEO_DELETED). OUT_OF_RANGE: after_sequence is
+  // beyond the newest event. UNAVAILABLE: the server stops.
   MessageSource::Next Produce(v1::VideoEvent* event, absl::Status* status);
 
  private:
@@ -52,10 +57,10 @@ class VideoWatch {
   const WatchOptions options_;
   std::shared_ptr<Subscription> subscription_;
   std::deque<v1::VideoEvent> events_;
-  uint64_t last_;         // sequence number of the newest event returned or in events_
+  uint64_t last_;  // sequence number of the newest event returned or in events_
   bool begun_ = false;
-  bool more_ = true;      // the store may have events after last_
-  bool final_ = false;    // the last durable event was seen
+  bool more_ = true;    // the store may have events after last_
+  bool final_ = false;  // the last durable event was seen
 };
 
 class WatchSource : public MessageSource {

@@ -1,0 +1,137 @@
+// svi-server: flags, signals, and the two lines that tell where it listens.
+#include <spdlog/pattern_formatter.h>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "client/flags.h"
+#include "server/server.h"
+
+namespace {
+
+constexpr int kUsageError = 2;
+
+// The message as a JSON string, quotes included.
+class JsonMessage : public spdlog::custom_flag_formatter {
+ public:
+  void format(const spdlog::details::log_msg& message, const std::tm&, spdlog::memory_buf_t& out) override {
+    const std::string text = nlohmann::json(std::string(message.payload.data(), message.payload.size()))
+                                 .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+    out.append(text.data(), text.data() + text.size());
+  }
+  std::unique_ptr<custom_flag_formatter> clone() const override { return std::make_unique<JsonMessage>(); }
+};
+
+bool SetUpLog(const std::string& level, const std::string& format, std::string* error) {
+  auto log =
+      std::make_shared<spdlog::logger>("svi-server", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+  const auto parsed = spdlog::level::from_str(level);
+  if (parsed == spdlog::level::off && level != "off") {
+    *error = "--log-level: must be trace, debug, info, warning, error, critical or off, is \"" + level + "\"";
+    return false;
+  }
+  if (format == "json") {
+    auto formatter = std::make_unique<spdlog::pattern_formatter>();
+    formatter->add_flag<JsonMessage>('*').set_pattern(
+        R"({"time":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%l","thread":%t,"message":%*})");
+    log->set_formatter(std::move(formatter));
+  } else if (format == "text") {
+    log->set_pattern("%Y-%m-%d %H:%M:%S.%e %^%l%$ %v");
+  } else {
+    *error = "--log-format: must be text or json, is \"" + format + "\"";
+    return false;
+  }
+  log->set_level(parsed);
+  log->flush_on(spdlog::level::trace);
+  spdlog::set_default_logger(std::move(log));
+  return true;
+}
+
+int UsageError(const std::string& message) {
+  std::fprintf(stderr, "svi-server: %s\nTry svi-server --help.\n", message.c_str());
+  return kUsageError;
+}
+
+int Serve(const svi::server::ServerOptions& options) {
+  // Blocked before any thread is made, so that only sigwait gets them.
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+
+  auto server = svi::server::Server::Start(options);
+  if (!server.ok()) {
+    std::fprintf(stderr, "svi-server: %s\n", std::string(server.status().message()).c_str());
+    return server.status().code() == absl::StatusCode::kInvalidArgument ? kUsageError : 1;
+  }
+  std::printf("svi-server: listening on %s\n", (*server)->address().c_str());
+  std::printf("svi-server: metrics on %s\n", (*server)->metrics_address().c_str());
+  std::fflush(stdout);
+
+  int signal = 0;
+  sigwait(&signals, &signal);
+  spdlog::info("{}: stopping; no clip is assigned any more, a second signal ends at once",
+               signal == SIGTERM ? "SIGTERM" : "SIGINT");
+  std::thread([signals] {
+    int second = 0;
+    sigwait(&signals, &second);
+    _exit(1);
+  }).detach();
+  (*server)->Shutdown(options.shutdown_grace);
+  server->reset();
+  spdlog::info("stopped");
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  svi::server::ServerOptions options;
+  std::string log_level = "info";
+  std::string log_format = "text";
+  bool version = false;
+  int max_attempts = static_cast<int>(options.max_attempts);
+  svi::FlagParser flags(
+      "svi-server --data-dir=DIR [flags]\n\nQueues videos, hands their clips to svi-worker, and streams what "
+      "is made.");
+  flags.AddString("listen", &options.listen, "HOST:PORT of the gRPC API; port 0 takes a free one");
+  flags.AddString("metrics-listen", &options.metrics_listen,
+                  "HOST:PORT of GET /metrics; port 0 takes a free one");
+  flags.AddString("data-dir", &options.data_dir, "folder of the database and the artifacts; required");
+  flags.AddBool("reflection", &options.reflection, "answer gRPC reflection, for grpcurl and the like");
+  flags.AddDuration("heartbeat-interval", &options.heartbeat_interval, "how often workers send a heartbeat");
+  flags.AddDuration("lease-timeout", &options.lease_timeout,
+                    "a worker that is silent for this long loses its clip");
+  flags.AddInt("max-attempts", &max_attempts, "attempts at one clip before its video fails");
+  flags.AddDuration("shutdown-grace", &options.shutdown_grace,
+                    "on SIGTERM, how long clips in work may take to finish");
+  flags.AddString("log-level", &log_level, "trace, debug, info, warning, error, critical or off");
+  flags.AddString("log-format", &log_format, "text or json");
+  flags.AddBool("version", &version, "print the version and exit");
+  const auto rest = flags.Parse(argc, argv);
+  if (flags.help_requested()) {
+    std::fputs(flags.Help().c_str(), stdout);
+    return 0;
+  }
+  if (!rest.ok()) return UsageError(std::string(rest.status().message()));
+  if (!rest->empty()) return UsageError("unexpected argument \"" + rest->front() + "\"");
+  if (version) {
+    std::printf("svi-server %s\n", SVI_VERSION);
+    return 0;
+  }
+  if (max_attempts < 1) return UsageError("--max-attempts: must be at least 1");
+  options.max_attempts = static_cast<uint32_t>(max_attempts);
+  std::string error;
+  if (!SetUpLog(log_level, log_format, &error)) return UsageError(error);
+  return Serve(options);
+}

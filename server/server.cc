@@ -1,0 +1,270 @@
+#include "server/server.h"
+
+#include <fcntl.h>
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpcpp/grpcpp.h>
+#include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/resource_quota.h>
+#include <spdlog/spdlog.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <filesystem>
+#include <system_error>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/clock.h"
+#include "server/artifacts/local_artifacts.h"
+#include "server/lease/dispatcher.h"
+#include "server/metrics/rpc_metrics.h"
+#include "server/metrics/server_metrics.h"
+#include "server/queue/sqlite_job_store.h"
+#include "server/rpc/join_cache.h"
+#include "server/rpc/video_service.h"
+#include "server/stream/event_hub.h"
+
+namespace svi::server {
+namespace {
+
+// A picture of 32 MiB and what comes with it; a larger picture is refused by its name, up to here.
+constexpr int kMaxReceiveBytes = 40 << 20;
+// Buffers of all calls together.
+constexpr size_t kMemoryQuota = size_t{1} << 30;
+// How long calls that are under way may take to end when the server stops.
+constexpr auto kEndCalls = std::chrono::seconds(2);
+
+constexpr const char* kServices[] = {"", "svi.v1.VideoService", "svi.v1.WorkerService"};
+
+// Held for as long as the object lives; the kernel lets go of it if the process dies.
+class FolderLock {
+ public:
+  static absl::StatusOr<std::unique_ptr<FolderLock>> Take(const std::string& dir) {
+    const std::string path = dir + "/server.lock";
+    const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (fd < 0) return absl::UnavailableError(absl::StrCat("--data-dir: cannot write in ", dir));
+    auto lock = std::unique_ptr<FolderLock>(new FolderLock(fd));
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("--data-dir: ", dir, " is in use by another svi-server; give each server its own"));
+    }
+    return lock;
+  }
+  ~FolderLock() { close(fd_); }
+  FolderLock(const FolderLock&) = delete;
+  FolderLock& operator=(const FolderLock&) = delete;
+
+ private:
+  explicit FolderLock(int fd) : fd_(fd) {}
+  const int fd_;
+};
+
+std::string WithPort(const std::string& address, int port) {
+  const size_t colon = address.rfind(':');
+  return absl::StrCat(address.substr(0, colon), ":", port);
+}
+
+absl::Status CheckAddress(const char* flag, const std::string& address) {
+  const size_t colon = address.rfind(':');
+  if (colon != std::string::npos && colon > 0 && colon + 1 < address.size()) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(flag, ": must be HOST:PORT, is \"", address, "\""));
+}
+
+absl::Status Check(const ServerOptions& options) {
+  if (options.data_dir.empty()) return absl::InvalidArgumentError("--data-dir: is required");
+  if (auto status = CheckAddress("--listen", options.listen); !status.ok()) return status;
+  if (auto status = CheckAddress("--metrics-listen", options.metrics_listen); !status.ok()) return status;
+  if (options.heartbeat_interval <= absl::ZeroDuration()) {
+    return absl::InvalidArgumentError("--heartbeat-interval: must be more than 0");
+  }
+  if (options.lease_timeout <= options.heartbeat_interval) {
+    return absl::InvalidArgumentError("--lease-timeout: must be longer than --heartbeat-interval");
+  }
+  if (options.max_attempts < 1) return absl::InvalidArgumentError("--max-attempts: must be at least 1");
+  if (options.shutdown_grace < absl::ZeroDuration()) {
+    return absl::InvalidArgumentError("--shutdown-grace: must not be negative");
+  }
+  return absl::OkStatus();
+}
+
+void SetChannelLimits(grpc::ServerBuilder* builder) {
+  builder->SetMaxReceiveMessageSize(kMaxReceiveBytes);
+  builder->SetResourceQuota(grpc::ResourceQuota("svi-server").Resize(kMemoryQuota));
+  // Two servers on one port would take turns at random.
+  builder->AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  // Clients may ping every 10 s, also between calls; a little less, for clocks and queues.
+  builder->AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 9000);
+  builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  builder->AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+  builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 30000);
+  builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10000);
+}
+
+class ServerImpl : public Server {
+ public:
+  explicit ServerImpl(const ServerOptions& options)
+      : options_(options),
+        hub_([this](size_t count) { metrics_.EventsDropped(count); },
+             [this](int delta) { metrics_.WatchersChanged(delta); }) {}
+  ~ServerImpl() override { Shutdown(absl::ZeroDuration()); }
+
+  absl::Status Open();
+  absl::Status Listen();
+
+  std::string address() const override { return WithPort(options_.listen, port_); }
+  std::string metrics_address() const override { return WithPort(options_.metrics_listen, metrics_port_); }
+  void Shutdown(absl::Duration grace) override;
+
+ private:
+  void SetHealth(bool serving);
+  void WatchHealth();
+
+  const ServerOptions options_;
+  std::unique_ptr<FolderLock> lock_;
+  ServerMetrics metrics_;
+  EventHub hub_;
+  std::unique_ptr<JobStore> store_;
+  std::unique_ptr<ArtifactStore> artifacts_;
+  std::unique_ptr<JoinCache> joins_;
+  std::unique_ptr<Dispatcher> dispatcher_;
+  std::unique_ptr<VideoService> videos_;
+  std::unique_ptr<grpc::Server> grpc_;
+  int port_ = 0;
+  int metrics_port_ = 0;
+
+  absl::Mutex mu_;
+  bool stopping_ ABSL_GUARDED_BY(mu_) = false;
+  std::thread health_;
+};
+
+absl::Status ServerImpl::Open() {
+  const std::string& dir = options_.data_dir;
+  std::error_code error;
+  std::filesystem::create_directories(dir, error);
+  if (error)
+    return absl::UnavailableError(absl::StrCat("--data-dir: cannot make ", dir, ": ", error.message()));
+  auto lock = FolderLock::Take(dir);
+  if (!lock.ok()) return lock.status();
+  lock_ = *std::move(lock);
+  auto store = OpenSqliteJobStore(dir + "/svi.db");
+  if (!store.ok()) return store.status();
+  store_ = *std::move(store);
+  auto artifacts = OpenLocalArtifacts(dir + "/artifacts");
+  if (!artifacts.ok()) return artifacts.status();
+  artifacts_ = *std::move(artifacts);
+  auto joins = JoinCache::Open(dir + "/joined");
+  if (!joins.ok()) return joins.status();
+  joins_ = *std::move(joins);
+  return absl::OkStatus();
+}
+
+absl::Status ServerImpl::Listen() {
+  DispatcherOptions leases;
+  leases.heartbeat_interval = options_.heartbeat_interval;
+  leases.lease_timeout = options_.lease_timeout;
+  leases.max_attempts = options_.max_attempts;
+  dispatcher_ = std::make_unique<Dispatcher>(store_.get(), artifacts_.get(), &hub_, &metrics_, leases);
+  if (auto started = dispatcher_->Start(); !started.ok()) return started;
+
+  VideoParts parts;
+  parts.store = store_.get();
+  parts.artifacts = artifacts_.get();
+  parts.hub = &hub_;
+  parts.metrics = &metrics_;
+  parts.joins = joins_.get();
+  parts.work_changed = [this] { dispatcher_->WorkChanged(); };
+  parts.video_ended = [this](const std::string& id) { dispatcher_->VideoEnded(id); };
+  parts.list_workers = [this] { return dispatcher_->ListWorkers(); };
+  videos_ = std::make_unique<VideoService>(std::move(parts), VideoServiceOptions());
+
+  grpc::EnableDefaultHealthCheckService(true);
+  if (options_.reflection) grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  grpc::ServerBuilder builder;
+  SetChannelLimits(&builder);
+  std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
+  interceptors.push_back(MakeRpcMetrics(&metrics_));
+  builder.experimental().SetInterceptorCreators(std::move(interceptors));
+  builder.AddListeningPort(options_.listen, grpc::InsecureServerCredentials(), &port_);
+  builder.RegisterService(videos_->service());
+  builder.RegisterService(dispatcher_->worker_service());
+  grpc_ = builder.BuildAndStart();
+  if (grpc_ == nullptr || port_ == 0) {
+    return absl::UnavailableError(
+        absl::StrCat("--listen: cannot listen on ", options_.listen, ": is the port in use?"));
+  }
+  metrics_.SetSources([this] { return store_->Count(); }, [this] { return dispatcher_->ListWorkers(); });
+  const auto exposed = metrics_.Expose(options_.metrics_listen);
+  if (!exposed.ok())
+    return absl::UnavailableError(absl::StrCat("--metrics-listen: ", exposed.status().message()));
+  metrics_port_ = *exposed;
+  SetHealth(true);
+  health_ = std::thread([this] { WatchHealth(); });
+  return absl::OkStatus();
+}
+
+void ServerImpl::SetHealth(bool serving) {
+  auto* health = grpc_->GetHealthCheckService();
+  for (const char* service : kServices) health->SetServingStatus(service, serving);
+}
+
+void ServerImpl::WatchHealth() {
+  bool healthy = true;
+  absl::MutexLock lock(&mu_);
+  while (!mu_.AwaitWithTimeout(absl::Condition(&stopping_), options_.health_interval)) {
+    mu_.Unlock();
+    const auto counts = store_->Count();
+    mu_.Lock();
+    if (stopping_ || counts.ok() == healthy) continue;
+    healthy = counts.ok();
+    if (healthy) {
+      spdlog::info("the job store answers again");
+    } else {
+      spdlog::error("the job store fails: {}", counts.status().ToString());
+    }
+    SetHealth(healthy);
+  }
+}
+
+void ServerImpl::Shutdown(absl::Duration grace) {
+  {
+    absl::MutexLock lock(&mu_);
+    if (stopping_) return;
+    stopping_ = true;
+    if (grpc_ != nullptr) SetHealth(false);
+  }
+  if (health_.joinable()) health_.join();
+  if (dispatcher_ != nullptr) {
+    dispatcher_->StopAssigning();
+    if (!dispatcher_->WaitIdle(absl::Now() + grace)) {
+      spdlog::info("clips are still being made; their leases go on when a server starts again");
+    }
+  }
+  if (videos_ != nullptr) videos_->StopWatches();
+  if (dispatcher_ != nullptr) dispatcher_->Shutdown();
+  if (grpc_ != nullptr) {
+    grpc_->Shutdown(std::chrono::system_clock::now() + kEndCalls);
+    grpc_->Wait();
+  }
+  metrics_.ClearSources();
+  grpc_.reset();
+  videos_.reset();
+  dispatcher_.reset();
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& options) {
+  if (auto status = Check(options); !status.ok()) return status;
+  auto server = std::make_unique<ServerImpl>(options);
+  if (auto status = server->Open(); !status.ok()) return status;
+  if (auto status = server->Listen(); !status.ok()) return status;
+  return server;
+}
+
+}  // namespace svi::server

@@ -1,0 +1,54 @@
+// svi-server as an object: the stores, the services, and the order in which they come and go.
+#ifndef SVI_SERVER_SERVER_H_
+#define SVI_SERVER_SERVER_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+
+namespace svi::server {
+
+struct ServerOptions {
+  // HOST:PORT of the API; port 0 takes a free one.
+  std::string listen = "127.0.0.1:50051";
+  // HOST:PORT of GET /metrics; likewise.
+  std::string metrics_listen = "127.0.0.1:9464";
+  // Where the database and the artifacts are; made if it is not there. One server at a time.
+  std::string data_dir;
+  // Answer grpc.reflection. gRPC keeps this per process: once on, it stays on for later servers of the
+  // process.
+  bool reflection = true;
+  // See DispatcherOptions.
+  absl::Duration heartbeat_interval = absl::Seconds(2);
+  absl::Duration lease_timeout = absl::Seconds(10);
+  uint32_t max_attempts = 3;
+  // How long Shutdown waits for clips that are being made.
+  absl::Duration shutdown_grace = absl::Seconds(30);
+  // How often the store is asked whether it answers, for grpc.health.v1.
+  absl::Duration health_interval = absl::Seconds(5);
+};
+
+class Server {
+ public:
+  // Opens the stores, takes over their leases and listens. INVALID_ARGUMENT names the bad option;
+  // FAILED_PRECONDITION: another server has the data folder; UNAVAILABLE: a port or the folder cannot be
+  // used.
+  static absl::StatusOr<std::unique_ptr<Server>> Start(const ServerOptions& options);
+  virtual ~Server() = default;  // Shutdown without grace
+
+  // HOST:PORT with the ports that were bound.
+  virtual std::string address() const = 0;
+  virtual std::string metrics_address() const = 0;
+
+  // Health turns NOT_SERVING, no clip is assigned any more; waits up to `grace` for those that are being
+  // made; ends the watches and stops. What is unfinished stays leased, and goes on when a server starts
+  // again. Idempotent.
+  virtual void Shutdown(absl::Duration grace) = 0;
+};
+
+}  // namespace svi::server
+
+#endif  // SVI_SERVER_SERVER_H_
