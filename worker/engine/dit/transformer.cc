@@ -64,6 +64,7 @@ struct Transformer::Impl {
               timestep.size(0) == hidden.size(0),
           "timestep must be [B] or [B, tokens]");
     Check(text.batch == 1 || text.batch == hidden.size(0), "the text's batch must be 1 or hidden's");
+    Check(text.layers.size() == blocks.size(), "the text was prepared by another model");
     return grid;
   }
 

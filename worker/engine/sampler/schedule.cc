@@ -29,7 +29,7 @@ std::vector<double> ShiftedSigmas(int steps, double shift, double first) {
 Schedule UniPcSchedule(int steps, double shift) {
   // Wan keeps its largest training level as a float32; timesteps that fall close to a whole number depend on
   // it.
-  const double first = 1.0f - 1.0f / 1000.0f;
+  const double first = static_cast<float>(1.0 - 1.0 / kTrainTimesteps);
   Schedule schedule{ShiftedSigmas(steps, shift, first), {}};
   for (int i = 0; i < steps; ++i)
     schedule.timesteps.push_back(std::trunc(schedule.sigmas[i] * kTrainTimesteps));
