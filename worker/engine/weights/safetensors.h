@@ -15,8 +15,9 @@ struct TensorFile {
   std::map<std::string, std::string> metadata;
 };
 
-// Memory-maps the file; the tensors are views that keep the mapping alive. Throws std::invalid_argument, with the
-// file's name but not its path, on a truncated or lying header (sizes, overlaps, offsets, dtypes, duplicates).
+// Memory-maps the file; the tensors are views that keep the mapping alive. Throws std::invalid_argument, with
+// the file's name but not its path, on a truncated or lying header (sizes, overlaps, offsets, dtypes,
+// duplicates).
 TensorFile ReadSafetensors(const std::string& path);
 
 // The same from bytes in memory; the tensors own copies. `name` is for messages.

@@ -12,17 +12,18 @@
 
 namespace svi::engine {
 
-// Collects what is wrong instead of stopping at the first: a model's constructor takes all its tensors, then Finish()
-// throws one error that names every missing, misshapen and left-over tensor. Not thread-safe.
+// Collects what is wrong instead of stopping at the first: a model's constructor takes all its tensors, then
+// Finish() throws one error that names every missing, misshapen and left-over tensor. Not thread-safe.
 class WeightSource {
  public:
   virtual ~WeightSource() = default;
   // `component` is for messages ("transformer"). Tensors may be views of a mapped file.
-  WeightSource(std::string component, std::map<std::string, at::Tensor> tensors, at::Device device = at::kCPU);
+  WeightSource(std::string component, std::map<std::string, at::Tensor> tensors,
+               at::Device device = at::kCPU);
 
-  // The tensor, moved to the device in its stored dtype. If it is missing or has another shape, notes that and returns
-  // an undefined tensor: do not use it before Finish(). Virtual, so that svi-worker init-model can build a model over
-  // weights that are made as they are asked for.
+  // The tensor, moved to the device in its stored dtype. If it is missing or has another shape, notes that
+  // and returns an undefined tensor: do not use it before Finish(). Virtual, so that svi-worker init-model
+  // can build a model over weights that are made as they are asked for.
   virtual at::Tensor Take(const std::string& name, at::IntArrayRef shape);
   virtual bool Has(const std::string& name) const { return tensors_.contains(name); }
 
