@@ -44,9 +44,10 @@ void Agent::Run() {
     mailbox_->RunOne(NextDeadline());
   }
   if (stream_) {
-    const std::shared_ptr<WorkStream> last = stream_;
     Disconnected();
-    last->WaitClosed(kGoodbye);
+  }
+  const absl::Time deadline = absl::Now() + kGoodbye;
+  while (open_streams_ > 0 && mailbox_->RunOne(deadline)) {
   }
   if (making_) making_->cancelled = true;
   spdlog::info("stopped");

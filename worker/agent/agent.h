@@ -139,6 +139,7 @@ class Agent {
   // All below: only Run's thread.
   std::shared_ptr<WorkStream> stream_;  // null while there is no connection
   uint64_t stream_number_ = 0;
+  int open_streams_ = 0;  // that gRPC still uses
   bool registered_ = false;
   bool resuming_ = false;  // Register named the lease
   bool writing_ = false;

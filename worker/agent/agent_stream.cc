@@ -53,11 +53,15 @@ void Agent::Connect() {
       if (stream_ && number == stream_number_) OnWritten(ok);
     });
   };
-  callbacks.closed = [](const grpc::Status& status) {
-    if (!status.ok() && status.error_code() != grpc::StatusCode::CANCELLED) {
-      spdlog::warn("connection: {}", status.error_message());
-    }
+  callbacks.closed = [this, post](const grpc::Status& status, std::shared_ptr<WorkStream> stream) {
+    post([this, status, stream = std::move(stream)] {
+      --open_streams_;
+      if (!status.ok() && status.error_code() != grpc::StatusCode::CANCELLED) {
+        spdlog::warn("connection: {}", status.error_message());
+      }
+    });
   };
+  ++open_streams_;
   stream_ = WorkStream::Start(options_.server, std::move(callbacks));
   stream_->Read();
   register_deadline_ = absl::Now() + kRegisterTimeout;

@@ -51,9 +51,8 @@ void WorkStream::OnReadDone(bool ok) {
 }
 
 void WorkStream::OnDone(const grpc::Status& status) {
-  callbacks_.closed(status);
-  const std::shared_ptr<WorkStream> last = std::move(self_);
-  closed_.Notify();
+  const auto closed = callbacks_.closed;  // outlives this
+  closed(status, std::move(self_));
 }
 
 }  // namespace svi::worker

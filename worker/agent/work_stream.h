@@ -8,8 +8,6 @@
 #include <memory>
 #include <string>
 
-#include "absl/synchronization/notification.h"
-#include "absl/time/time.h"
 #include "svi/v1/worker_service.grpc.pb.h"
 
 namespace svi::worker {
@@ -22,7 +20,10 @@ class WorkStream final : public grpc::ClientBidiReactor<v1::WorkerMessage, v1::S
     std::function<void(v1::ServerMessage)> message;  // a Read brought this
     std::function<void()> ended;                     // a Read found the end: call Release
     std::function<void(bool ok)> written;            // a Write is over
-    std::function<void(grpc::Status)> closed;        // after Release: how the call ended
+    // After Release: how the call ended. The last use of the stream by gRPC; what is passed must be destroyed
+    // on another thread than gRPC's, since gRPC 1.51 ends its callback threads with the last channel, and
+    // waits for them.
+    std::function<void(grpc::Status, std::shared_ptr<WorkStream>)> closed;
   };
 
   // Dials `server` on a channel of its own, so that no back-off of an earlier one delays it.
@@ -32,9 +33,8 @@ class WorkStream final : public grpc::ClientBidiReactor<v1::WorkerMessage, v1::S
   void Write(v1::WorkerMessage message);
   // No more writes; the server ends the call when it has read them all.
   void HalfClose() { StartWritesDone(); }
-  // Cancels the call unless it is over. Nothing else may be called after it, apart from WaitClosed.
+  // Cancels the call unless it is over. Nothing else may be called after it, on it.
   void Release();
-  void WaitClosed(absl::Duration timeout) { closed_.WaitForNotificationWithTimeout(timeout); }
 
  private:
   explicit WorkStream(Callbacks callbacks) : callbacks_(std::move(callbacks)) {}
@@ -48,7 +48,6 @@ class WorkStream final : public grpc::ClientBidiReactor<v1::WorkerMessage, v1::S
   grpc::ClientContext context_;
   v1::ServerMessage incoming_;
   v1::WorkerMessage outgoing_;
-  absl::Notification closed_;
   std::shared_ptr<WorkStream> self_;  // until OnDone, for gRPC
 };
 

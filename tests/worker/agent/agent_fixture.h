@@ -51,6 +51,14 @@ class AgentTest : public ::testing::Test {
     message.mutable_cancel()->set_reason("VIDEO_CANCELLED");
     server_.Send(std::move(message));
   }
+  // Returns when the agent has handled all that was sent before: it answers a lease that it cannot take.
+  void Sync() {
+    v1::ServerMessage message;
+    *message.mutable_assign()->mutable_lease() = MakeLease("probe", 0);
+    message.mutable_assign()->set_image_bytes(uint64_t{1} << 40);
+    server_.Send(std::move(message));
+    EXPECT_EQ(server_.Next().clip_failed().lease().video(), "videos/probe");
+  }
   static bool Free(const v1::Heartbeat& heartbeat) { return !heartbeat.has_lease(); }
 
   FakeEngine engine_;

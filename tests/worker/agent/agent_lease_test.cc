@@ -152,6 +152,7 @@ TEST_F(AgentTest, ACancelledWorkerSaysWhenItIsFree) {
   const v1::LeaseId lease = Assign("v", 0);
   engine_.WaitStopped();
   Cancel(lease);
+  Sync();
   engine_.Proceed();
   server_.NextHeartbeat(Free);
   EXPECT_THAT(engine_.outcomes(), ::testing::ElementsAre(absl::StatusCode::kCancelled));
@@ -164,6 +165,7 @@ TEST_F(AgentTest, CancelOfAStaleEpochChangesNothing) {
   Assign("v", 0, 5);
   engine_.WaitStopped();
   Cancel(MakeLease("v", 0, 4));
+  Sync();
   engine_.Proceed();
   EXPECT_EQ(ReceiveClip(server_).done.lease().epoch(), 5u);
 }

@@ -46,6 +46,7 @@ TEST_F(AgentTest, TheUploadGoesOnWhereTheServerSays) {
   // All is there: only ClipDone is sent again.
   EXPECT_TRUE(server_.Next().has_clip_done());
   Accepted(server_, lease);
+  Sync();
   server_.Break();
   EXPECT_FALSE(server_.Accept().has_holding());
 }
@@ -68,6 +69,7 @@ TEST_F(AgentTest, ALeaseThatIsNotResumedIsAbandoned) {
   engine_.WaitStopped();
   server_.Break();
   EXPECT_TRUE(server_.Accept().has_holding());
+  Sync();
   engine_.Proceed();
   server_.NextHeartbeat(Free);
   EXPECT_THAT(engine_.outcomes(), ::testing::ElementsAre(absl::StatusCode::kCancelled));
@@ -83,8 +85,10 @@ TEST_F(AgentTest, AFailureIsToldAfterTheReconnect) {
   engine_.WaitStopped();
   engine_.FailNext(absl::InternalError("broken"));
   server_.Break();
+  EXPECT_TRUE(server_.AwaitRegister().has_holding());
   engine_.Proceed();
-  EXPECT_TRUE(server_.Accept(Resume(0, 0)).has_holding());
+  engine_.WaitOutcomes(1);
+  server_.Answer(Resume(0, 0));
   const v1::ClipFailed failed = server_.Next().clip_failed();
   EXPECT_EQ(failed.error().reason(), "WORKER_INTERNAL");
   EXPECT_EQ(failed.lease().epoch(), 6u);
@@ -109,9 +113,7 @@ TEST_F(AgentTest, WarmVideosAreNamedOnReconnect) {
   const v1::LeaseId lease = Assign("v", 0);
   ReceiveClip(server_);
   Accepted(server_, lease);
-  server_.NextHeartbeat([](const v1::Heartbeat& h) { return h.has_lease(); });
-  Assign("other", 0);  // read after Accepted
-  server_.NextHeartbeat([](const v1::Heartbeat& h) { return h.lease().video() == "videos/other"; });
+  Sync();
   server_.Break();
   const v1::Register hello = server_.Accept();
   EXPECT_THAT(hello.warm_videos(), ::testing::ElementsAre("videos/v"));

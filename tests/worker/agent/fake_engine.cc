@@ -98,6 +98,12 @@ void FakeEngine::WaitStopped() {
   mu_.Await(absl::Condition(this, &FakeEngine::Stopped));
 }
 
+void FakeEngine::WaitOutcomes(size_t count) {
+  const auto ended = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return outcomes_.size() >= count; };
+  absl::MutexLock lock(&mu_);
+  mu_.Await(absl::Condition(&ended));
+}
+
 void FakeEngine::Proceed() { StopBefore(-1); }
 
 void FakeEngine::FailNext(absl::Status status) {

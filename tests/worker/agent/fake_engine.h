@@ -29,6 +29,8 @@ class FakeEngine : public engine::Engine {
   // From now on clips stop before denoising step `step` until Proceed; -1: never.
   void StopBefore(int step);
   void WaitStopped();
+  // Until this many clips have ended, one way or the other.
+  void WaitOutcomes(size_t count);
   // Lets the stopped clip, and later ones, run.
   void Proceed();
   // The clip that is stopped, or else the next, ends with this.

@@ -61,14 +61,22 @@ std::optional<v1::WorkerMessage> FakeServer::Pop(std::function<bool(const v1::Wo
   return found;
 }
 
-v1::Register FakeServer::Accept(v1::Registered registered) {
+v1::Register FakeServer::AwaitRegister() {
   const auto message = Pop([](const v1::WorkerMessage& m) { return m.has_register_(); });
-  if (!message) return {};
+  return message ? message->register_() : v1::Register();
+}
+
+void FakeServer::Answer(v1::Registered registered) {
   registered.mutable_heartbeat_interval()->set_seconds(3600);
   v1::ServerMessage reply;
-  *reply.mutable_registered() = registered;
+  *reply.mutable_registered() = std::move(registered);
   Send(std::move(reply));
-  return message->register_();
+}
+
+v1::Register FakeServer::Accept(v1::Registered registered) {
+  v1::Register message = AwaitRegister();
+  Answer(std::move(registered));
+  return message;
 }
 
 void FakeServer::Send(v1::ServerMessage message) {

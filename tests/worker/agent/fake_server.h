@@ -27,6 +27,9 @@ class FakeServer final : public v1::WorkerService::Service {
   // Waits for a worker to connect and to send Register; answers `registered` (with a heartbeat interval of
   // one hour, so that heartbeats come only where the protocol wants them).
   v1::Register Accept(v1::Registered registered = {});
+  // The two halves of Accept.
+  v1::Register AwaitRegister();
+  void Answer(v1::Registered registered);
   void Send(v1::ServerMessage message);
   // The next message that is neither a heartbeat nor progress; those are put aside. Fails the test after 30
   // s.
