@@ -1,0 +1,32 @@
+#include "client/interrupt.h"
+
+namespace svi::client {
+
+void Interrupt::Trigger() {
+  absl::MutexLock lock(&mutex_);
+  triggered_ = true;
+  for (grpc::ClientContext* call : calls_) call->TryCancel();
+}
+
+bool Interrupt::triggered() const {
+  absl::MutexLock lock(&mutex_);
+  return triggered_;
+}
+
+bool Interrupt::SleepFor(absl::Duration duration) {
+  absl::MutexLock lock(&mutex_);
+  return !mutex_.AwaitWithTimeout(absl::Condition(&triggered_), duration);
+}
+
+void Interrupt::Register(grpc::ClientContext* context) {
+  absl::MutexLock lock(&mutex_);
+  calls_.insert(context);
+  if (triggered_) context->TryCancel();
+}
+
+void Interrupt::Unregister(grpc::ClientContext* context) {
+  absl::MutexLock lock(&mutex_);
+  calls_.erase(context);
+}
+
+}  // namespace svi::client
