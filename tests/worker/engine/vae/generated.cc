@@ -31,13 +31,14 @@ at::Tensor Uniform(const std::string& name, at::IntArrayRef shape) {
 }
 
 at::Tensor GeneratedWeights::Take(const std::string& name, at::IntArrayRef shape) {
-  const at::Tensor values = Uniform(name, shape);
+  const bool oldest_only = kind_ == Kind::kOldestFrameOnly;
+  const at::Tensor values = Uniform(name, shape).to(oldest_only ? at::kDouble : at::kFloat);
   if (name.ends_with("gamma")) return values * 0.25 + 1;
   if (name.ends_with("bias")) return values * 0.125;
   double fan_in = 1;
   for (size_t i = 1; i < shape.size(); ++i) fan_in *= static_cast<double>(shape[i]);
   at::Tensor weight = values * static_cast<double>(static_cast<float>(std::sqrt(3.0 / fan_in)));
-  if (kind_ == Kind::kOldestFrameOnly && shape.size() == 5 && shape[2] == 3) weight.slice(2, 1).zero_();
+  if (oldest_only && shape.size() == 5 && shape[2] == 3) weight.slice(2, 1).zero_();
   return weight;
 }
 

@@ -20,8 +20,8 @@ class GeneratedWeights : public WeightSource {
  public:
   enum class Kind {
     kRandom,
-    // Temporal kernels see only their oldest frame, so that what happened as long ago as the architecture
-    // allows is still plain in the output instead of lost below fp32's last digit.
+    // fp64, and temporal kernels see only their oldest frame: what reaches the output from as long ago as the
+    // architecture allows is then faint, but far above the last digit.
     kOldestFrameOnly,
   };
   explicit GeneratedWeights(Kind kind = Kind::kRandom) : WeightSource("vae", {}), kind_(kind) {}
