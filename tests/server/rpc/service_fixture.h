@@ -1,0 +1,59 @@
+// VideoService on a real socket over a real SQLite store in a folder of its own; the tests play the worker.
+#ifndef SVI_TESTS_SERVER_RPC_SERVICE_FIXTURE_H_
+#define SVI_TESTS_SERVER_RPC_SERVICE_FIXTURE_H_
+
+#include <grpcpp/grpcpp.h>
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "server/artifacts/local_artifacts.h"
+#include "server/metrics/server_metrics.h"
+#include "server/queue/sqlite_job_store.h"
+#include "server/rpc/join_cache.h"
+#include "server/rpc/status.h"
+#include "server/rpc/video_service.h"
+#include "server/stream/event_hub.h"
+#include "svi/v1/video_service.grpc.pb.h"
+
+namespace svi::server {
+
+class ServiceTest : public ::testing::Test {
+ protected:
+  void SetUp() override;
+  void TearDown() override;
+
+  // A request that is valid as it is.
+  static v1::CreateVideoRequest Request(const std::vector<std::string>& prompts = {"a cat"});
+  v1::Video Create(const v1::CreateVideoRequest& request);
+  // Leases the next clip, stores a real MP4 and a carry, commits, and wakes the watchers. Returns the MP4.
+  std::string MakeClip(const std::string& name);
+  v1::Video Get(const std::string& name);
+  // All of a server stream; the status must be OK.
+  std::vector<v1::VideoEvent> Watch(const std::string& name, uint64_t after = 0);
+
+  static std::string Id(const std::string& name) { return name.substr(7); }
+  static std::string Reason(const grpc::Status& status);
+  // "field: description" of each violation.
+  static std::vector<std::string> Violations(const grpc::Status& status);
+  // Sends the bytes as they are.
+  grpc::Status CallRaw(const std::string& method, const std::string& bytes);
+
+  std::string dir_;
+  std::unique_ptr<ServerMetrics> metrics_;
+  std::unique_ptr<EventHub> hub_;
+  std::unique_ptr<JobStore> store_;
+  std::unique_ptr<ArtifactStore> artifacts_;
+  std::unique_ptr<JoinCache> joins_;
+  std::vector<std::string> ended_;  // what the Dispatcher was told
+  std::unique_ptr<VideoService> service_;
+  std::unique_ptr<grpc::Server> server_;
+  std::shared_ptr<grpc::Channel> channel_;
+  std::unique_ptr<v1::VideoService::Stub> stub_;
+};
+
+}  // namespace svi::server
+
+#endif  // SVI_TESTS_SERVER_RPC_SERVICE_FIXTURE_H_

@@ -1,0 +1,51 @@
+#include "server/rpc/status.h"
+
+#include <gmock/gmock.h>
+
+#include "google/rpc/status.pb.h"
+#include "server/rpc/parse.h"
+
+namespace svi::server {
+namespace {
+
+TEST(StatusTest, DetailsSurviveTheWayThroughGrpc) {
+  const auto sent = InvalidFields({{"a", "is bad"}, {"b[1]", "is worse"}});
+  const auto wire = ToGrpcStatus(sent);
+  EXPECT_EQ(wire.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  google::rpc::Status rich;
+  ASSERT_TRUE(rich.ParseFromString(wire.error_details()));
+  EXPECT_EQ(rich.code(), 3);
+  EXPECT_EQ(rich.details_size(), 2);
+  EXPECT_EQ(FromGrpcStatus(wire), sent);
+}
+
+TEST(StatusTest, InternalTextIsNotForUsers) {
+  for (const auto& secret : {absl::InternalError("/var/secret"), absl::UnknownError("/var/secret"),
+                             absl::DataLossError("/var/secret"), absl::UnavailableError("/var/secret")}) {
+    const auto wire = ToGrpcStatus(secret);
+    EXPECT_THAT(wire.error_message(), ::testing::Not(::testing::HasSubstr("secret")));
+    EXPECT_THAT(wire.error_details(), ::testing::Not(::testing::HasSubstr("secret")));
+    google::rpc::ErrorInfo info;
+    EXPECT_TRUE(GetErrorInfo(FromGrpcStatus(wire), &info));
+  }
+}
+
+TEST(StatusTest, BusyAndUnavailableSayWhenToRetry) {
+  google::rpc::RetryInfo retry;
+  ASSERT_TRUE(GetRetryInfo(FromGrpcStatus(ToGrpcStatus(TooBusy("busy"))), &retry));
+  EXPECT_EQ(retry.retry_delay().seconds(), 1);
+  EXPECT_TRUE(GetRetryInfo(FromGrpcStatus(ToGrpcStatus(absl::UnavailableError("x"))), &retry));
+  EXPECT_FALSE(GetRetryInfo(FromGrpcStatus(ToGrpcStatus(absl::NotFoundError("x"))), &retry));
+}
+
+TEST(Utf8Test, KnowsWhatIsNot) {
+  for (const char* good : {"", "plain", "\xC3\xA9", "\xE2\x82\xAC", "\xF0\x9F\x98\xBA"})
+    EXPECT_TRUE(IsValidUtf8(good));
+  for (const char* bad : {"\x80", "\xC0\x80", "\xC3", "\xE0\x80\x80", "\xED\xA0\x80", "\xF0\x80\x80\x80",
+                          "\xF4\x90\x80\x80", "\xFF"}) {
+    EXPECT_FALSE(IsValidUtf8(bad));
+  }
+}
+
+}  // namespace
+}  // namespace svi::server
