@@ -103,6 +103,10 @@ absl::StatusOr<v1::VideoSpec> SpecFlags::ToSpec() const {
     absl::Status status = AddLora(lora, spec);
     if (!status.ok()) return status;
   }
+  if (negative_prompt) {
+    absl::Status status = CheckUtf8("negative-prompt", *negative_prompt);
+    if (!status.ok()) return status;
+  }
   if (negative_prompt) spec.set_negative_prompt(*negative_prompt);
   if (width) spec.set_width(*width);
   if (height) spec.set_height(*height);
