@@ -1,6 +1,5 @@
 #include "client/errors.h"
 
-
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
 #include "google/rpc/error_details.pb.h"
