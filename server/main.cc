@@ -1,18 +1,17 @@
 // svi-server: flags, signals, and the two lines that tell where it listens.
 #include <spdlog/pattern_formatter.h>
-#include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <csignal>
 #include <cstdio>
-#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <thread>
 #include <utility>
 
 #include "client/flags.h"
+#include "client/log.h"
 #include "server/server.h"
 
 namespace {
@@ -29,31 +28,6 @@ class JsonMessage : public spdlog::custom_flag_formatter {
   }
   std::unique_ptr<custom_flag_formatter> clone() const override { return std::make_unique<JsonMessage>(); }
 };
-
-bool SetUpLog(const std::string& level, const std::string& format, std::string* error) {
-  auto log =
-      std::make_shared<spdlog::logger>("svi-server", std::make_shared<spdlog::sinks::stderr_sink_mt>());
-  const auto parsed = spdlog::level::from_str(level);
-  if (parsed == spdlog::level::off && level != "off") {
-    *error = "--log-level: must be trace, debug, info, warning, error, critical or off, is \"" + level + "\"";
-    return false;
-  }
-  if (format == "json") {
-    auto formatter = std::make_unique<spdlog::pattern_formatter>();
-    formatter->add_flag<JsonMessage>('*').set_pattern(
-        R"({"time":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%l","thread":%t,"message":%*})");
-    log->set_formatter(std::move(formatter));
-  } else if (format == "text") {
-    log->set_pattern("%Y-%m-%d %H:%M:%S.%e %^%l%$ %v");
-  } else {
-    *error = "--log-format: must be text or json, is \"" + format + "\"";
-    return false;
-  }
-  log->set_level(parsed);
-  log->flush_on(spdlog::level::trace);
-  spdlog::set_default_logger(std::move(log));
-  return true;
-}
 
 int UsageError(const std::string& message) {
   std::fprintf(stderr, "svi-server: %s\nTry svi-server --help.\n", message.c_str());
@@ -115,7 +89,7 @@ int main(int argc, char** argv) {
   flags.AddInt("max-attempts", &max_attempts, "attempts at one clip before its video fails");
   flags.AddDuration("shutdown-grace", &options.shutdown_grace,
                     "on SIGTERM, how long clips in work may take to finish");
-  flags.AddString("log-level", &log_level, "trace, debug, info, warning, error, critical or off");
+  flags.AddString("log-level", &log_level, "trace, debug, info, warn or error");
   flags.AddString("log-format", &log_format, "text or json");
   flags.AddBool("version", &version, "print the version and exit");
   const auto rest = flags.Parse(argc, argv);
@@ -131,7 +105,8 @@ int main(int argc, char** argv) {
   }
   if (max_attempts < 1) return UsageError("--max-attempts: must be at least 1");
   options.max_attempts = static_cast<uint32_t>(max_attempts);
-  std::string error;
-  if (!SetUpLog(log_level, log_format, &error)) return UsageError(error);
+  if (absl::Status status = svi::SetUpLog("svi-server", log_level, log_format); !status.ok()) {
+    return UsageError(std::string(status.message()));
+  }
   return Serve(options);
 }

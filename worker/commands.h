@@ -33,10 +33,6 @@ int UsageError(const std::string& message);
 // Prints the message; kUsage for INVALID_ARGUMENT, else kFailed.
 int Fail(const absl::Status& status);
 
-// spdlog to stderr. `level`: trace, debug, info, warn, error; `format`: text or json. INVALID_ARGUMENT
-// otherwise.
-[[nodiscard]] absl::Status SetUpLog(const std::string& level, const std::string& format);
-
 }  // namespace svi::worker
 
 #endif  // SVI_WORKER_COMMANDS_H_

@@ -16,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/synchronization/mutex.h"
+#include "client/log.h"
 #include "engine/engine.h"
 #include "worker/agent/agent.h"
 #include "worker/agent/worker_metrics.h"
@@ -174,7 +175,8 @@ int Serve(const std::vector<std::string>& args) {
   if (!ParseFlags(parser, args, &positional, &exit_code)) return exit_code;
   if (!positional.empty()) return UsageError("unknown argument \"" + positional[0] + "\"");
   if (absl::Status status = Check(flags); !status.ok()) return Fail(status);
-  if (absl::Status status = SetUpLog(flags.log_level, flags.log_format); !status.ok()) return Fail(status);
+  if (absl::Status status = SetUpLog("svi-worker", flags.log_level, flags.log_format); !status.ok())
+    return Fail(status);
   return RunWorker(flags);
 }
 

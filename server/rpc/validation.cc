@@ -6,6 +6,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "server/queue/plan.h"
 #include "server/rpc/parse.h"
 #include "server/rpc/status.h"
 #include "worker/media/media.h"
@@ -136,6 +137,10 @@ void CheckSampling(const v1::VideoSpec& spec, Violations* bad) {
   if (spec.has_num_frames() &&
       (spec.num_frames() < 5 || spec.num_frames() > 257 || spec.num_frames() % 4 != 1)) {
     bad->push_back({"spec.num_frames", absl::StrCat("must be 4k+1, 5..257, is ", spec.num_frames())});
+  } else if (spec.has_num_frames() && spec.num_frames() < 9 &&
+             (spec.open_ended() || PlannedClips(spec) > 1)) {
+    // Five of its frames only repeat the clip before.
+    bad->push_back({"spec.num_frames", "must be at least 9 for a video of several clips"});
   }
   if (spec.has_num_inference_steps()) {
     CheckRange<uint32_t>("spec.num_inference_steps", spec.num_inference_steps(), 1, 1000, bad);

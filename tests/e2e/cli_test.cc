@@ -32,8 +32,9 @@ class Cli : public testing::Test {
     return {code, process.output()};
   }
   std::vector<std::string> Small(const std::string& picture, const std::string& out) {
-    return {"generate",      picture,     "--prompt", "a boat sails", "--prompt=it turns", "--seed=3", "--width=64",
-            "--height=64",   "--frames=17", "--steps=2", "--out",      out};
+    return {"generate",          picture,     "--prompt",   "a boat sails",
+            "--prompt=it turns", "--seed=3",  "--width=64", "--height=64",
+            "--frames=17",       "--steps=2", "--out",      out};
   }
 
   Cluster cluster_;

@@ -28,8 +28,8 @@ std::string ReadFile(const std::string& path) {
 
 std::string Sha256(const std::string& bytes) {
   std::string digest(32, '\0');
-  EVP_Digest(bytes.data(), bytes.size(), reinterpret_cast<unsigned char*>(digest.data()), nullptr, EVP_sha256(),
-             nullptr);
+  EVP_Digest(bytes.data(), bytes.size(), reinterpret_cast<unsigned char*>(digest.data()), nullptr,
+             EVP_sha256(), nullptr);
   return digest;
 }
 
@@ -91,9 +91,12 @@ const std::string& Cluster::ModelDir() {
 
 Process& Cluster::StartServer(const std::vector<std::string>& more_flags) {
   server_.reset();
-  std::vector<std::string> args = {BinaryPath("svi-server"), "--listen=" + address(),
+  std::vector<std::string> args = {BinaryPath("svi-server"),
+                                   "--listen=" + address(),
                                    "--metrics-listen=127.0.0.1:" + std::to_string(metrics_port_),
-                                   "--data-dir=" + dir_ + "/data", "--heartbeat-interval=200ms", "--lease-timeout=3s"};
+                                   "--data-dir=" + dir_ + "/data",
+                                   "--heartbeat-interval=200ms",
+                                   "--lease-timeout=3s"};
   args.insert(args.end(), more_flags.begin(), more_flags.end());
   server_ = std::make_unique<Process>(args);
   server_->WaitForText("svi-server: listening on ");
@@ -101,8 +104,9 @@ Process& Cluster::StartServer(const std::vector<std::string>& more_flags) {
 }
 
 std::unique_ptr<Process> Cluster::StartWorker(const std::vector<std::string>& more_flags) {
-  std::vector<std::string> args = {BinaryPath("svi-worker"), "--server=" + address(), "--model=" + ModelDir(),
-                                   "--metrics-listen=127.0.0.1:0", "--device=cpu", "--threads=1"};
+  std::vector<std::string> args = {BinaryPath("svi-worker"), "--server=" + address(),
+                                   "--model=" + ModelDir(),  "--metrics-listen=127.0.0.1:0",
+                                   "--device=cpu",           "--threads=1"};
   args.insert(args.end(), more_flags.begin(), more_flags.end());
   auto worker = std::make_unique<Process>(args);
   worker->WaitForText("registered");
@@ -159,7 +163,8 @@ std::vector<v1::VideoEvent> Cluster::Watch(const std::string& name,
     v1::VideoEvent event;
     while (stream->Read(&event)) {
       if (event.sequence() > 0) {
-        EXPECT_EQ(event.sequence(), durable.empty() ? 1 : durable.back().sequence() + 1) << "a gap or a repeat";
+        EXPECT_EQ(event.sequence(), durable.empty() ? 1 : durable.back().sequence() + 1)
+            << "a gap or a repeat";
         durable.push_back(event);
       }
       if (done(event)) {

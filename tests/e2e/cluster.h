@@ -16,9 +16,9 @@
 namespace svi::e2e {
 
 std::string BinaryPath(const std::string& name);
-std::string DemoPicture();                       // path
-std::string ReadFile(const std::string& path);   // bytes; fails the test if it is not there
-std::string Sha256(const std::string& bytes);    // 32 bytes
+std::string DemoPicture();                               // path
+std::string ReadFile(const std::string& path);           // bytes; fails the test if it is not there
+std::string Sha256(const std::string& bytes);            // 32 bytes
 std::string HttpGet(int port, const std::string& path);  // body of http://127.0.0.1:port/path
 
 class Cluster {
@@ -30,8 +30,9 @@ class Cluster {
   static const std::string& ModelDir();
 
   Process& StartServer(const std::vector<std::string>& more_flags = {});
-  std::unique_ptr<Process> StartWorker(const std::vector<std::string>& more_flags = {});  // registered on return
-  void KillServer() { server_.reset(); }  // SIGKILL
+  std::unique_ptr<Process> StartWorker(
+      const std::vector<std::string>& more_flags = {});  // registered on return
+  void KillServer() { server_.reset(); }                 // SIGKILL
   Process& server() { return *server_; }
 
   v1::VideoService::Stub& stub() { return *stub_; }
@@ -43,8 +44,10 @@ class Cluster {
   static v1::VideoSpec SmallSpec(int prompts, int steps = 2);
   v1::Video Create(const v1::VideoSpec& spec);
   v1::Video Get(const std::string& name);
-  // Reads events, reconnecting as a client would, until `done` says so or the video ends. Returns the durable ones.
-  std::vector<v1::VideoEvent> Watch(const std::string& name, const std::function<bool(const v1::VideoEvent&)>& done,
+  // Reads events, reconnecting as a client would, until `done` says so or the video ends. Returns the durable
+  // ones.
+  std::vector<v1::VideoEvent> Watch(const std::string& name,
+                                    const std::function<bool(const v1::VideoEvent&)>& done,
                                     absl::Duration timeout = absl::Seconds(150));
   // Until the video has ended; returns it.
   v1::Video AwaitEnd(const std::string& name);

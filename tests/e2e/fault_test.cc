@@ -15,8 +15,8 @@ constexpr int kSteps = 60;
 auto InTheMiddleOf(uint32_t clip) {
   return [clip](const v1::VideoEvent& event) {
     const v1::Progress& p = event.progress();
-    return event.has_progress() && p.clip_index() == clip && p.stage() == v1::STAGE_DENOISE && p.step() >= 1 &&
-           p.step() < kSteps / 2;
+    return event.has_progress() && p.clip_index() == clip && p.stage() == v1::STAGE_DENOISE &&
+           p.step() >= 1 && p.step() < kSteps / 2;
   };
 }
 
@@ -79,7 +79,8 @@ TEST(Fault, AFrozenWorkerLosesItsLeaseAndIsRefusedWhenItWakes) {
   cluster.Watch(name, InTheMiddleOf(0));
   frozen->Signal(SIGSTOP);
   auto other = cluster.StartWorker();
-  cluster.Watch(name, [](const v1::VideoEvent& e) { return e.has_clip_done() && e.clip_done().index() == 0; });
+  cluster.Watch(name,
+                [](const v1::VideoEvent& e) { return e.has_clip_done() && e.clip_done().index() == 0; });
   frozen->Signal(SIGCONT);
   const v1::Video video = cluster.AwaitEnd(name);
   ASSERT_EQ(video.state(), v1::VIDEO_STATE_SUCCEEDED) << video.ShortDebugString();

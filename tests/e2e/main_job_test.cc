@@ -104,7 +104,8 @@ TEST(MainJob, AnOpenEndedVideoGrowsAndIsFinished) {
     request.add_prompts("night falls");
     request.set_expected_revision(cluster.Get(name).revision() + 7);
     v1::Video video;
-    EXPECT_EQ(cluster.stub().AppendPrompts(&context, request, &video).error_code(), grpc::StatusCode::ABORTED);
+    EXPECT_EQ(cluster.stub().AppendPrompts(&context, request, &video).error_code(),
+              grpc::StatusCode::ABORTED);
     grpc::ClientContext again;
     request.set_expected_revision(cluster.Get(name).revision());
     ASSERT_TRUE(cluster.stub().AppendPrompts(&again, request, &video).ok());
@@ -150,7 +151,8 @@ TEST(MainJob, TheWholeVideoIsJoinedWithoutReEncoding) {
   const auto joined = media::DecodeVideo(whole);
   ASSERT_TRUE(joined.ok()) << joined.status();
   ASSERT_EQ(joined->frames.size(), 41u);
-  for (size_t i = 0; i < expected.size(); ++i) EXPECT_EQ(joined->frames[i].rgb, expected[i].rgb) << "frame " << i;
+  for (size_t i = 0; i < expected.size(); ++i)
+    EXPECT_EQ(joined->frames[i].rgb, expected[i].rgb) << "frame " << i;
 }
 
 TEST(MainJob, GenerateVideoDeliversEverythingInOneCall) {

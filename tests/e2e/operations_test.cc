@@ -70,11 +70,13 @@ TEST(Operations, MetricsPagesTellWhatHappened) {
   const v1::Video video = cluster.AwaitEnd(cluster.Create(Cluster::SmallSpec(2)).name());
   ASSERT_EQ(video.state(), v1::VIDEO_STATE_SUCCEEDED);
   cluster.DownloadAll(video);
+  worker->WaitForText("/clips/1 e1: done");  // the watch may know of the commit before the worker does
   const std::string page = HttpGet(cluster.metrics_port(), "/metrics");
   for (const char* text :
        {"grpc_server_handled_total{", "grpc_method=\"CreateVideo\"", "grpc_code=\"OK\"",
         "grpc_server_handling_seconds_bucket{", "svi_queue_depth 0", "svi_videos{state=\"succeeded\"} 1",
-        "svi_clip_stage_seconds_count{stage=\"denoise\"} 2", "svi_lease_expiries_total 0", "svi_bytes_served_total{"}) {
+        "svi_clip_stage_seconds_count{stage=\"denoise\"} 2", "svi_lease_expiries_total 0",
+        "svi_bytes_served_total{"}) {
     EXPECT_THAT(page, HasSubstr(text));
   }
   const std::string worker_page = HttpGet(worker_metrics, "/metrics");

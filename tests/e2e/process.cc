@@ -49,7 +49,8 @@ Process::~Process() {
   }
   if (reader_.joinable()) reader_.join();
   close(output_fd_);
-  if (testing::Test::HasFailure()) fprintf(stderr, "--- output of process %d\n%s---\n", pid_, output().c_str());
+  if (testing::Test::HasFailure())
+    fprintf(stderr, "--- output of process %d\n%s---\n", pid_, output().c_str());
 }
 
 void Process::ReadOutput() {

@@ -21,8 +21,8 @@ class Process {
   explicit Process(const std::vector<std::string>& args);
   ~Process();  // SIGKILL if it still runs
 
-  // Waits until the output holds `text`; returns the rest of that line, or fails the test after the timeout or when
-  // the process has ended without saying it.
+  // Waits until the output holds `text`; returns the rest of that line, or fails the test after the timeout
+  // or when the process has ended without saying it.
   std::string WaitForText(const std::string& text, absl::Duration timeout = absl::Seconds(60));
   void Signal(int signal);
   // Exit code, or 128 + the signal that ended it. Fails the test after the timeout.

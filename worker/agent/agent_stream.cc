@@ -237,13 +237,13 @@ void Agent::OnCancel(const v1::CancelLease& cancel) {
 
 void Agent::OnAccepted(const v1::ClipAccepted& accepted) {
   if (!Holds(accepted.lease()) || lease_->phase != Phase::kUploading) return;
-  spdlog::info("lease {}: done", LeaseText(accepted.lease()));
   metrics_->ObserveStage("upload", absl::Now() - lease_->upload_start);
   warm_.Put({.video = accepted.lease().video(),
              .next_clip = accepted.lease().clip_index() + 1,
              .picture = lease_->outcome.picture,
              .carry = std::make_shared<const std::string>(std::move(lease_->outcome.clip->carry))});
   DropLease("done");
+  spdlog::info("lease {}: done", LeaseText(accepted.lease()));
 }
 
 }  // namespace svi::worker

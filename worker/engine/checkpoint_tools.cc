@@ -24,11 +24,14 @@ namespace fs = std::filesystem;
 
 constexpr uint64_t kShardBytes = uint64_t{5} << 30;
 
-// Makes each weight as the model's constructor asks for it, so that names and shapes are stated in one place only.
+// Makes each weight as the model's constructor asks for it, so that names and shapes are stated in one place
+// only.
 class RandomWeights : public WeightSource {
  public:
   RandomWeights(std::string component, at::ScalarType dtype, uint64_t seed)
-      : WeightSource(std::move(component), {}), dtype_(dtype), generator_(at::detail::createCPUGenerator(seed)) {}
+      : WeightSource(std::move(component), {}),
+        dtype_(dtype),
+        generator_(at::detail::createCPUGenerator(seed)) {}
 
   at::Tensor Take(const std::string& name, at::IntArrayRef shape) override {
     return made_.tensors[name] = Make(name, shape);
@@ -41,7 +44,8 @@ class RandomWeights : public WeightSource {
  private:
   at::Tensor Make(const std::string& name, at::IntArrayRef shape) {
     const auto options = at::TensorOptions().dtype(at::kFloat);
-    const bool is_norm = name.ends_with("gamma") || (name.find("norm") != std::string::npos && name.ends_with("weight"));
+    const bool is_norm =
+        name.ends_with("gamma") || (name.find("norm") != std::string::npos && name.ends_with("weight"));
     if (is_norm) return at::ones(shape, options.dtype(dtype_));
     if (name.ends_with("bias") && !name.ends_with("relative_attention_bias.weight")) {
       return at::zeros(shape, options.dtype(dtype_));
@@ -132,8 +136,8 @@ void WriteSharded(const fs::path& folder, const std::string& stem, const TensorF
 }
 
 template <typename Model, typename Config>
-void WriteComponent(const fs::path& root, const std::string& component, const std::string& stem, const Config& config,
-                    at::ScalarType dtype, uint64_t seed) {
+void WriteComponent(const fs::path& root, const std::string& component, const std::string& stem,
+                    const Config& config, at::ScalarType dtype, uint64_t seed) {
   RandomWeights weights(component, dtype, seed);
   { const Model model(config, weights); }
   WriteText(root / component / "config.json", config.ToJson());

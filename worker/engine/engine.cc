@@ -19,8 +19,8 @@
 namespace svi::engine {
 namespace {
 
-// The engine's exceptions as the rest of the worker sees them. ATen's texts are cut to their first line: what follows
-// may hold a stack trace.
+// The engine's exceptions as the rest of the worker sees them. ATen's texts are cut to their first line: what
+// follows may hold a stack trace.
 template <typename Work>
 auto AsStatus(const Work& work) -> decltype(work()) {
   try {
@@ -40,8 +40,10 @@ auto AsStatus(const Work& work) -> decltype(work()) {
     return absl::ResourceExhaustedError("out of device memory");
   } catch (const c10::Error& e) {
     const std::string text = e.what_without_backtrace();
-    if (text.find("can't allocate memory") != std::string::npos) return absl::ResourceExhaustedError("out of memory");
-    return absl::InternalError("the engine failed: " + text.substr(0, std::min<size_t>(text.find('\n'), 200)));
+    if (text.find("can't allocate memory") != std::string::npos)
+      return absl::ResourceExhaustedError("out of memory");
+    return absl::InternalError("the engine failed: " +
+                               text.substr(0, std::min<size_t>(text.find('\n'), 200)));
   } catch (const std::exception& e) {
     return absl::InternalError(std::string("the engine failed: ") + e.what());
   }
@@ -61,8 +63,8 @@ class LoadedEngine : public Engine {
 
   const EngineInfo& info() const override { return info_; }
 
-  absl::StatusOr<ClipResult> GenerateClip(const ClipRequest& request, const Picture& picture, const std::string& carry,
-                                          const ClipCallbacks& callbacks) override {
+  absl::StatusOr<ClipResult> GenerateClip(const ClipRequest& request, const Picture& picture,
+                                          const std::string& carry, const ClipCallbacks& callbacks) override {
     return AsStatus([&]() -> absl::StatusOr<ClipResult> {
       if (!request.loras.empty()) {
         return absl::NotFoundError("LoRA '" + request.loras.front().name + "' is not known to this worker");
@@ -105,7 +107,8 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Load(const EngineOptions& option
   });
 }
 
-void DefaultSize(const ModelDefaults& defaults, int picture_width, int picture_height, int* width, int* height) {
+void DefaultSize(const ModelDefaults& defaults, int picture_width, int picture_height, int* width,
+                 int* height) {
   const double area = static_cast<double>(picture_width) * picture_height;
   const double scale = std::min(1.0, std::sqrt(defaults.max_area / area));
   const int multiple = defaults.size_multiple;

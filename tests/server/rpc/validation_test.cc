@@ -87,6 +87,18 @@ TEST(ValidationTest, EveryRule) {
        {"spec.width", "spec.height"}},
       {"frames", [](auto* s) { s->set_num_frames(80); }, {"spec.num_frames"}},
       {"too many frames", [](auto* s) { s->set_num_frames(261); }, {"spec.num_frames"}},
+      {"five frames, one clip",
+       [](auto* s) {
+         s->set_num_frames(5);
+         s->set_num_clips(1);
+       },
+       {}},
+      {"five frames, no end",
+       [](auto* s) {
+         s->set_num_frames(5);
+         s->set_open_ended(true);
+       },
+       {"spec.num_frames"}},
       {"no steps", [](auto* s) { s->set_num_inference_steps(0); }, {"spec.num_inference_steps"}},
       {"negative steps", [](auto* s) { s->set_num_inference_steps(-5); }, {"spec.num_inference_steps"}},
       {"guidance", [](auto* s) { s->set_guidance_scale(0.5); }, {"spec.guidance_scale"}},

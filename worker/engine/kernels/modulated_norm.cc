@@ -21,7 +21,8 @@ at::Tensor ModulatedNormAten(const at::Tensor& x, const at::Tensor& shift, const
   const at::Tensor normed = at::layer_norm(x, {x.size(-1)}, {}, {}, eps);
   // One row for all tokens, the common case of plain text-to-video, broadcasts.
   if (scale.size(1) == 1) return at::addcmul(shift, normed, scale + 1).to(x.scalar_type());
-  return at::addcmul(Expand(shift, row_of_token), normed, Expand(scale, row_of_token).add_(1)).to(x.scalar_type());
+  return at::addcmul(Expand(shift, row_of_token), normed, Expand(scale, row_of_token).add_(1))
+      .to(x.scalar_type());
 }
 
 at::Tensor ModulatedNorm(const at::Tensor& x, const at::Tensor& shift, const at::Tensor& scale,

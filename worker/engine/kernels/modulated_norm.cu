@@ -23,7 +23,8 @@ __device__ float BlockSum(float value, float* shared) {
   return sum;
 }
 
-// One block a token. Mean first, then the squared deviations: subtracting squares of large means would lose digits.
+// One block a token. Mean first, then the squared deviations: subtracting squares of large means would lose
+// digits.
 template <typename T>
 __global__ void ModulatedNormKernel(ModulatedNormArgs args) {
   __shared__ float shared[kThreads / 32];

@@ -9,10 +9,10 @@
 
 namespace svi::engine {
 
-// x [B, L, D]; shift, scale [B, R, D]: a row for each distinct timestep; row_of_token int64 [B, L], values < R.
-// Returns LayerNorm(x, no affine) * (1 + scale[row]) + shift[row] in x's dtype: [B, L, D]. (Peebles and Xie,
-// arXiv 2212.09748, section 3.2, adaLN, with a timestep a token.)
-// On CUDA, without gradients, one fused kernel reads x once and never builds the [B, L, D] modulation; otherwise ATen.
+// x [B, L, D]; shift, scale [B, R, D]: a row for each distinct timestep; row_of_token int64 [B, L], values <
+// R. Returns LayerNorm(x, no affine) * (1 + scale[row]) + shift[row] in x's dtype: [B, L, D]. (Peebles and
+// Xie, arXiv 2212.09748, section 3.2, adaLN, with a timestep a token.) On CUDA, without gradients, one fused
+// kernel reads x once and never builds the [B, L, D] modulation; otherwise ATen.
 at::Tensor ModulatedNorm(const at::Tensor& x, const at::Tensor& shift, const at::Tensor& scale,
                          const at::Tensor& row_of_token, double eps);
 
@@ -20,12 +20,13 @@ at::Tensor ModulatedNorm(const at::Tensor& x, const at::Tensor& shift, const at:
 at::Tensor ModulatedNormAten(const at::Tensor& x, const at::Tensor& shift, const at::Tensor& scale,
                              const at::Tensor& row_of_token, double eps);
 
-// The fused kernel, or an undefined tensor where it cannot serve (no CUDA in this build, dtype, not contiguous).
+// The fused kernel, or an undefined tensor where it cannot serve (no CUDA in this build, dtype, not
+// contiguous).
 at::Tensor ModulatedNormFused(const at::Tensor& x, const at::Tensor& shift, const at::Tensor& scale,
                               const at::Tensor& row_of_token, double eps);
 
-// Compares the fused kernel with ATen on this device. If they disagree the kernel is not used from then on, and the
-// returned warning says so. Call once, when the engine loads, before other threads use the engine.
+// Compares the fused kernel with ATen on this device. If they disagree the kernel is not used from then on,
+// and the returned warning says so. Call once, when the engine loads, before other threads use the engine.
 std::optional<std::string> CheckModulatedNorm(at::Device device);
 
 }  // namespace svi::engine

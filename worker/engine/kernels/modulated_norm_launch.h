@@ -7,8 +7,8 @@
 namespace svi::engine {
 
 struct ModulatedNormArgs {
-  const void* x;     // [batch, tokens, width], float or bfloat16
-  void* out;         // the same
+  const void* x;       // [batch, tokens, width], float or bfloat16
+  void* out;           // the same
   const float* shift;  // [batch, rows, width]
   const float* scale;
   const int64_t* row_of_token;  // [batch, tokens]

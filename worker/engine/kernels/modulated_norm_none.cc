@@ -2,7 +2,8 @@
 
 namespace svi::engine {
 
-at::Tensor ModulatedNormFused(const at::Tensor&, const at::Tensor&, const at::Tensor&, const at::Tensor&, double) {
+at::Tensor ModulatedNormFused(const at::Tensor&, const at::Tensor&, const at::Tensor&, const at::Tensor&,
+                              double) {
   return {};
 }
 

@@ -13,8 +13,8 @@ class NoSuchDevice : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// "auto", "cpu", "cuda", "cuda:N" → device. "auto" is the first GPU if there is one. Throws std::invalid_argument on
-// another name, NoSuchDevice if this build or machine does not have it.
+// "auto", "cpu", "cuda", "cuda:N" → device. "auto" is the first GPU if there is one. Throws
+// std::invalid_argument on another name, NoSuchDevice if this build or machine does not have it.
 at::Device SelectDevice(const std::string& name);
 
 // The rest asks the CUDA runtime; device_cpu.cc answers for builds without it.

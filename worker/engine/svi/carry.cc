@@ -24,7 +24,8 @@ void RequireMetadata(const TensorFile& file, const char* key, const std::string&
   if (found != expected) Refuse(std::string(key) + " is " + found + ", this clip needs " + expected);
 }
 
-at::Tensor TakeLatents(const TensorFile& file, const char* name, const ClipRequest& request, int64_t channels) {
+at::Tensor TakeLatents(const TensorFile& file, const char* name, const ClipRequest& request,
+                       int64_t channels) {
   at::Tensor latents = TakeTensor(file, name, at::kFloat);
   if (latents.dim() != 5 || latents.size(0) != 1 || latents.size(1) != channels || latents.size(2) < 1 ||
       latents.size(3) != request.height / 16 || latents.size(4) != request.width / 16) {
@@ -80,7 +81,8 @@ Carry ParseCarry(const std::string& bytes, const ClipRequest& request, int64_t l
     carry.anchor = TakeLatents(file, "anchor", request, latent_channels);
     if (carry.anchor.size(2) != 1) Refuse("tensor anchor has the wrong shape");
   }
-  if (request.variant == Variant::kPro) carry.latents = TakeLatents(file, "latents", request, latent_channels);
+  if (request.variant == Variant::kPro)
+    carry.latents = TakeLatents(file, "latents", request, latent_channels);
   if (request.variant == Variant::kFilm) carry.frames = TakeFrames(file, 5, request);
   if (request.variant == Variant::kShot) carry.frames = TakeFrames(file, 1, request);
   return carry;

@@ -19,8 +19,8 @@ struct Carry {
 
   // pro, shot: the picture's latent, float32 [1, C, 1, h, w].
   at::Tensor anchor;
-  // pro: the newest decoded latents of the video, float32 [1, C, n, h, w], n ≤ the decoder's receptive field. The last
-  // is the motion latent; decoding all of them from an empty cache rebuilds the decoder's state.
+  // pro: the newest decoded latents of the video, float32 [1, C, n, h, w], n ≤ the decoder's receptive field.
+  // The last is the motion latent; decoding all of them from an empty cache rebuilds the decoder's state.
   at::Tensor latents;
   // film: the last 5 frames; shot: the last one. uint8 [F, 3, H, W], as the viewer got them before H.264.
   at::Tensor frames;
@@ -29,8 +29,9 @@ struct Carry {
 // A safetensors file; equal carries give equal bytes.
 std::string SerializeCarry(const Carry& carry);
 
-// Throws std::invalid_argument, naming what is wrong, unless the bytes are a carry that clip `request.clip_index` can
-// continue: made by the clip before it, same variant and size, tensors of the right shapes for `latent_channels`.
+// Throws std::invalid_argument, naming what is wrong, unless the bytes are a carry that clip
+// `request.clip_index` can continue: made by the clip before it, same variant and size, tensors of the right
+// shapes for `latent_channels`.
 Carry ParseCarry(const std::string& bytes, const ClipRequest& request, int64_t latent_channels);
 
 const char* VariantName(Variant variant);

@@ -36,11 +36,13 @@ void CheckRequest(const ClipRequest& r, const ModelDefaults& defaults) {
           "width must be a multiple of 32 from 32 to 4096");
   Require(r.height >= multiple && r.height <= 4096 && r.height % multiple == 0,
           "height must be a multiple of 32 from 32 to 4096");
-  Require(r.num_frames >= 5 && r.num_frames <= 257 && r.num_frames % 4 == 1, "num_frames must be 4k+1 from 5 to 257");
+  Require(r.num_frames >= 5 && r.num_frames <= 257 && r.num_frames % 4 == 1,
+          "num_frames must be 4k+1 from 5 to 257");
   Require(r.clip_index >= 0, "clip_index must not be negative");
   Require(r.clip_index == 0 || NewFrames(r.clip_index, r.num_frames) > 0,
           "num_frames must be at least 9 for a video of several clips");
-  Require(r.num_inference_steps >= 1 && r.num_inference_steps <= 1000, "num_inference_steps must be from 1 to 1000");
+  Require(r.num_inference_steps >= 1 && r.num_inference_steps <= 1000,
+          "num_inference_steps must be from 1 to 1000");
   Require(r.guidance_scale >= 1 && r.guidance_scale <= 30, "guidance_scale must be from 1 to 30");
   Require(r.flow_shift >= 0.1 && r.flow_shift <= 100, "flow_shift must be from 0.1 to 100");
 }
@@ -72,7 +74,8 @@ struct Chain::Run {
     const absl::Time start = absl::Now();
     Report(Stage::kEncode, 0, 2, absl::InfiniteDuration());
     plan = request.clip_index == 0
-               ? PlanFirstClip(*pipeline.vae, CoverPicture(picture, request.width, request.height), pipeline.device)
+               ? PlanFirstClip(*pipeline.vae, CoverPicture(picture, request.width, request.height),
+                               pipeline.device)
                : PlanNextClip(*pipeline.vae, carry, pipeline.device);
     Report(Stage::kEncode, 1, 2, absl::InfiniteDuration());
     CheckCancelled();
@@ -90,8 +93,8 @@ struct Chain::Run {
     const absl::Time start = absl::Now();
     const int steps = request.num_inference_steps;
     DenoiseInputs inputs;
-    inputs.noise = InitialNoise(request.seed, {1, pipeline.vae->config().z_dim, latent_count(), request.height / 16,
-                                               request.width / 16})
+    inputs.noise = InitialNoise(request.seed, {1, pipeline.vae->config().z_dim, latent_count(),
+                                               request.height / 16, request.width / 16})
                        .to(pipeline.device);
     inputs.clean_slots = plan.clean_slots;
     inputs.prompt = prompt;
@@ -116,9 +119,11 @@ struct Chain::Run {
   void Emit(const at::Tensor& video, int64_t* to_drop) {
     const at::Tensor frames = ToFrames(video);
     for (const at::Tensor& frame : frames.unbind(0)) {
-      // Dropped frames count here: a short film clip brings fewer new frames than the next one is conditioned on.
+      // Dropped frames count here: a short film clip brings fewer new frames than the next one is conditioned
+      // on.
       last_frames.push_back(frame);
-      if (static_cast<int64_t>(last_frames.size()) > KeptFrames(request.variant)) last_frames.erase(last_frames.begin());
+      if (static_cast<int64_t>(last_frames.size()) > KeptFrames(request.variant))
+        last_frames.erase(last_frames.begin());
       if (*to_drop > 0) {
         --*to_drop;
         continue;

@@ -11,10 +11,12 @@
 
 namespace svi::engine {
 
-// Ends a clip early, with the status that GenerateClip is to return: cancelled, or a frame that could not be taken.
+// Ends a clip early, with the status that GenerateClip is to return: cancelled, or a frame that could not be
+// taken.
 class ClipStopped : public std::runtime_error {
  public:
-  explicit ClipStopped(absl::Status status) : std::runtime_error(std::string(status.message())), status(status) {}
+  explicit ClipStopped(absl::Status status)
+      : std::runtime_error(std::string(status.message())), status(status) {}
   const absl::Status status;
 };
 
@@ -31,8 +33,8 @@ class Chain {
   std::unique_ptr<DecoderState> TakeDecoder(const std::string& carry_bytes, const Carry& carry);
 
   const Pipeline& pipeline_;
-  // Of the last pro clip: the decoder as it stood at its end, good for the clip that continues exactly this carry. It
-  // only saves work: without it the same state is rebuilt from the carry's latents.
+  // Of the last pro clip: the decoder as it stood at its end, good for the clip that continues exactly this
+  // carry. It only saves work: without it the same state is rebuilt from the carry's latents.
   std::string warm_carry_;
   std::unique_ptr<DecoderState> warm_decoder_;
   absl::Duration decode_time_per_latent_ = absl::ZeroDuration();  // of the last clip, for the ETA

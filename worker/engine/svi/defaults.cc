@@ -31,14 +31,16 @@ void Read(const json& object, const char* field, T low, T high, T* value) {
 std::string ReadString(const json& object, const char* field, std::string fallback) {
   const auto it = object.find(field);
   if (it == object.end()) return fallback;
-  if (!it->is_string()) throw std::invalid_argument(std::string("svi_config.json: ") + field + " must be a string");
+  if (!it->is_string())
+    throw std::invalid_argument(std::string("svi_config.json: ") + field + " must be a string");
   return it->get<std::string>();
 }
 
 }  // namespace
 
 const char kWanNegativePrompt[] =
-    "色调艳丽，过曝，静态，细节模糊不清，字幕，风格，作品，画作，画面，静止，整体发灰，最差质量，低质量，JPEG压缩残留，"
+    "色调艳丽，过曝，静态，细节模糊不清，字幕，风格，作品，画作，画面，静止，整体发灰，最差质量，低质量，JPEG"
+    "压缩残留，"
     "丑陋的，残缺的，多余的手指，画得不好的手部，画得不好的脸部，畸形的，毁容的，形态畸形的肢体，手指融合，"
     "静止不动的画面，杂乱的背景，三条腿，背景人很多，倒着走";
 

@@ -9,13 +9,15 @@
 namespace svi::engine {
 
 // A small model states its own defaults in `svi_config.json` at the checkpoint's root: {"name": …} and any of
-// ModelDefaults' fields under their names. A published checkpoint has no such file: Wan 2.2 5B's and SVI's values hold.
+// ModelDefaults' fields under their names. A published checkpoint has no such file: Wan 2.2 5B's and SVI's
+// values hold.
 struct SviConfig {
   std::string name;  // empty: not stated
   ModelDefaults defaults;
 
-  // `svi_json`: text of svi_config.json or empty. `scheduler_json`: of scheduler/scheduler_config.json or empty; its
-  // flow_shift holds unless svi_config.json states another. Throws std::invalid_argument naming the field.
+  // `svi_json`: text of svi_config.json or empty. `scheduler_json`: of scheduler/scheduler_config.json or
+  // empty; its flow_shift holds unless svi_config.json states another. Throws std::invalid_argument naming
+  // the field.
   static SviConfig FromJson(const std::string& svi_json, const std::string& scheduler_json);
   std::string ToJson() const;
 };

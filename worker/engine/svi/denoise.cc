@@ -18,8 +18,8 @@ void PutCleanSlots(const at::Tensor& clean_slots, at::Tensor& latents) {
 
 }  // namespace
 
-at::Tensor GuidedVelocity(const Transformer& transformer, const DenoiseInputs& inputs, const at::Tensor& latents,
-                          double timestep) {
+at::Tensor GuidedVelocity(const Transformer& transformer, const DenoiseInputs& inputs,
+                          const at::Tensor& latents, double timestep) {
   const at::Tensor hidden = latents.to(inputs.compute_dtype);
   const at::Tensor timesteps = TokenTimesteps(latents, inputs.clean_slots.size(2), timestep);
   const at::Tensor with_prompt = transformer.Forward(hidden, timesteps, *inputs.prompt).to(at::kFloat);

@@ -20,8 +20,9 @@ at::Tensor CoverPicture(const Picture& picture, int width, int height) {
       picture.rgb.size() != static_cast<size_t>(picture.width) * picture.height * 3) {
     throw std::invalid_argument("picture: its bytes do not fit its width and height");
   }
-  at::Tensor rgb = at::from_blob(const_cast<uint8_t*>(picture.rgb.data()), {picture.height, picture.width, 3}, at::kByte)
-                       .permute({2, 0, 1});
+  at::Tensor rgb =
+      at::from_blob(const_cast<uint8_t*>(picture.rgb.data()), {picture.height, picture.width, 3}, at::kByte)
+          .permute({2, 0, 1});
   const double scale =
       std::max(static_cast<double>(width) / picture.width, static_cast<double>(height) / picture.height);
   const int64_t scaled_width = std::max<int64_t>(width, std::llround(picture.width * scale));
@@ -31,7 +32,9 @@ at::Tensor CoverPicture(const Picture& picture, int width, int height) {
     const at::Tensor narrow = ResizeLanczos(rgb.unsqueeze(0).to(at::kFloat), picture.height, scaled_width);
     rgb = ResizeLanczos(narrow, scaled_height, scaled_width).squeeze(0).to(at::kByte);
   }
-  return rgb.narrow(1, (scaled_height - height) / 2, height).narrow(2, (scaled_width - width) / 2, width).contiguous();
+  return rgb.narrow(1, (scaled_height - height) / 2, height)
+      .narrow(2, (scaled_width - width) / 2, width)
+      .contiguous();
 }
 
 at::Tensor ToVideo(const at::Tensor& frames) {

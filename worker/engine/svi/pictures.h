@@ -11,8 +11,8 @@
 
 namespace svi::engine {
 
-// Any size → uint8 [3, height, width]: scaled to cover (Lanczos with antialiasing, as Wan's own image path), then the
-// centre is cut out. Throws std::invalid_argument if rgb's size is not width * height * 3.
+// Any size → uint8 [3, height, width]: scaled to cover (Lanczos with antialiasing, as Wan's own image path),
+// then the centre is cut out. Throws std::invalid_argument if rgb's size is not width * height * 3.
 at::Tensor CoverPicture(const Picture& picture, int width, int height);
 
 // uint8 [3, H, W] or [F, 3, H, W] → float32 [1, 3, F, H, W] in [-1, 1].

@@ -29,8 +29,10 @@ std::string ReadText(const fs::path& root, const std::string& relative, bool req
 WeightSource OpenWeights(const fs::path& root, const std::string& component, const std::string& stem,
                          at::Device device) {
   const fs::path folder = root / component;
-  if (!fs::exists(folder / (stem + ".safetensors")) && !fs::exists(folder / (stem + ".safetensors.index.json"))) {
-    throw MissingFile("the checkpoint has no " + component + "/" + stem + ".safetensors (nor its .index.json)");
+  if (!fs::exists(folder / (stem + ".safetensors")) &&
+      !fs::exists(folder / (stem + ".safetensors.index.json"))) {
+    throw MissingFile("the checkpoint has no " + component + "/" + stem +
+                      ".safetensors (nor its .index.json)");
   }
   return WeightSource(component, ReadSafetensorsFolder(folder.string(), stem).tensors, device);
 }
@@ -54,16 +56,16 @@ Pipeline LoadPipeline(const std::string& dir, at::Device device) {
   p.compute_dtype = device.is_cuda() ? at::kBFloat16 : at::kFloat;
   p.config = SviConfig::FromJson(ReadText(root, "svi_config.json", false),
                                  ReadText(root, "scheduler/scheduler_config.json", false));
-  p.transformer = Build<Transformer>(
-      TransformerConfig::FromJson(ReadText(root, "transformer/config.json", true)),
-      OpenWeights(root, "transformer", "diffusion_pytorch_model", device), &p.parameters);
+  p.transformer =
+      Build<Transformer>(TransformerConfig::FromJson(ReadText(root, "transformer/config.json", true)),
+                         OpenWeights(root, "transformer", "diffusion_pytorch_model", device), &p.parameters);
   p.vae = Build<Vae>(VaeConfig::FromJson(ReadText(root, "vae/config.json", true)),
                      OpenWeights(root, "vae", "diffusion_pytorch_model", device), &p.parameters);
-  auto encoder =
-      Build<UmT5Encoder>(UmT5Config::FromJson(ReadText(root, "text_encoder/config.json", true)),
-                         OpenWeights(root, "text_encoder", "model", device), &p.parameters);
+  auto encoder = Build<UmT5Encoder>(UmT5Config::FromJson(ReadText(root, "text_encoder/config.json", true)),
+                                    OpenWeights(root, "text_encoder", "model", device), &p.parameters);
   if (!fs::is_directory(root / "tokenizer")) throw MissingFile("the checkpoint has no tokenizer/");
-  p.prompts = std::make_unique<PromptEncoder>(Tokenizer::Load((root / "tokenizer").string()), std::move(encoder));
+  p.prompts =
+      std::make_unique<PromptEncoder>(Tokenizer::Load((root / "tokenizer").string()), std::move(encoder));
   if (p.transformer->config().in_channels != p.vae->config().z_dim) {
     throw std::invalid_argument("transformer/config.json: in_channels must equal z_dim of vae/config.json");
   }

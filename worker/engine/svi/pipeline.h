@@ -20,12 +20,13 @@ struct Pipeline {
   std::unique_ptr<PromptEncoder> prompts;
   SviConfig config;
   at::Device device = at::kCPU;
-  at::ScalarType compute_dtype = at::kFloat;  // float32 on a CPU, bfloat16 on CUDA; the VAE is float32 everywhere
+  at::ScalarType compute_dtype =
+      at::kFloat;  // float32 on a CPU, bfloat16 on CUDA; the VAE is float32 everywhere
   uint64_t parameters = 0;
 };
 
-// Throws std::invalid_argument (names every bad tensor of the first bad component, or the bad config field) and
-// MissingFile.
+// Throws std::invalid_argument (names every bad tensor of the first bad component, or the bad config field)
+// and MissingFile.
 Pipeline LoadPipeline(const std::string& dir, at::Device device);
 
 // A file or folder that should be there is not; the message names it relative to the checkpoint.

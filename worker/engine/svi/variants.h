@@ -12,18 +12,20 @@ namespace svi::engine {
 
 // How a clip begins and how its latents become frames.
 struct ClipPlan {
-  at::Tensor clean_slots;       // float32 [1, C, n, h, w] on the VAE's device
-  at::Tensor anchor;            // latent of the picture; undefined for film after clip 0
-  int64_t first_decoded = 0;    // latents from this slot on are decoded…
-  int64_t dropped_frames = 0;   // …and this many of the decoded frames are dropped: the clip before has shown them
+  at::Tensor clean_slots;     // float32 [1, C, n, h, w] on the VAE's device
+  at::Tensor anchor;          // latent of the picture; undefined for film after clip 0
+  int64_t first_decoded = 0;  // latents from this slot on are decoded…
+  int64_t dropped_frames =
+      0;  // …and this many of the decoded frames are dropped: the clip before has shown them
   bool continues_decoder = false;  // decode with the cache of the clip before (pro) instead of an empty one
 };
 
 // Clip 0, all variants: the picture's latent is slot 0.
 ClipPlan PlanFirstClip(const Vae& vae, const at::Tensor& picture /* uint8 [3, H, W] */, at::Device device);
 
-// Later clips. pro: [anchor, last latent], decodes what is new with the carried cache. film: the last 5 frames encoded
-// again (2 slots), drops 5. shot: [anchor, last frame encoded], the anchor is not decoded, drops 1.
+// Later clips. pro: [anchor, last latent], decodes what is new with the carried cache. film: the last 5
+// frames encoded again (2 slots), drops 5. shot: [anchor, last frame encoded], the anchor is not decoded,
+// drops 1.
 ClipPlan PlanNextClip(const Vae& vae, const Carry& carry, at::Device device);
 
 // Frames of overlap that the next clip of this variant wants kept: film 5, shot 1, pro 0.

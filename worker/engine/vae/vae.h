@@ -22,7 +22,7 @@ struct VaeConfig {
   std::vector<int64_t> dim_mult = {1, 2, 4, 4};
   int64_t num_res_blocks = 2;
   std::vector<bool> temperal_downsample = {false, true, true};  // [sic], the checkpoint's spelling
-  std::vector<double> latents_mean;  // [z_dim]; default: Wan 2.2's table
+  std::vector<double> latents_mean;                             // [z_dim]; default: Wan 2.2's table
   std::vector<double> latents_std;
 
   static VaeConfig FromJson(const std::string& text);  // throws std::invalid_argument naming the field
@@ -42,8 +42,8 @@ class Vae {
 
   const VaeConfig& config() const;
 
-  // video [B, 3, F, H, W] in [-1, 1], F = 4k+1, H and W multiples of 16 → raw mean [B, z, k+1, H/16, W/16]. Streams in
-  // chunks of 1, 4, 4… frames.
+  // video [B, 3, F, H, W] in [-1, 1], F = 4k+1, H and W multiples of 16 → raw mean [B, z, k+1, H/16, W/16].
+  // Streams in chunks of 1, 4, 4… frames.
   at::Tensor EncodeMean(const at::Tensor& video) const;
   // The same, normalised: (mean - latents_mean) / latents_std.
   at::Tensor Encode(const at::Tensor& video) const;
@@ -51,14 +51,15 @@ class Vae {
 
   // Decoding streams, one latent at a time, so that memory does not grow with the video's length.
   std::unique_ptr<DecoderState> NewDecoderState() const;
-  // latent: normalised [B, z, 1, h, w] → frames [B, 3, n, 16h, 16w] in [-1, 1], clamped; n = 1 for the first latent of
-  // the state's life, 4 afterwards.
+  // latent: normalised [B, z, 1, h, w] → frames [B, 3, n, 16h, 16w] in [-1, 1], clamped; n = 1 for the first
+  // latent of the state's life, 4 afterwards.
   at::Tensor DecodeNext(const at::Tensor& latent, DecoderState& state) const;
   // All latents [B, z, T, h, w] of one video → [B, 3, 4T-3, 16h, 16w].
   at::Tensor Decode(const at::Tensor& latents) const;
 
-  // After decoding this many latents that precede a point of one video (the first of them standing in for the video's
-  // start), the state equals the one that has decoded the video from its beginning. Finite: causal kernels of width 3.
+  // After decoding this many latents that precede a point of one video (the first of them standing in for the
+  // video's start), the state equals the one that has decoded the video from its beginning. Finite: causal
+  // kernels of width 3.
   int64_t decoder_receptive_latents() const;
 
  private:

@@ -55,11 +55,14 @@ TEST(Carry, RefusesWhatDoesNotFitTheClip) {
   other_size.width = 96;
   EXPECT_THAT(ErrorOf(bytes, other_clip), testing::HasSubstr("clip_index is 2, this clip needs 3"));
   EXPECT_THAT(ErrorOf(bytes, other_size), testing::HasSubstr("width is 64, this clip needs 96"));
-  EXPECT_THAT(ErrorOf(bytes, NextRequest(Variant::kFilm)), testing::HasSubstr("variant is pro, this clip needs film"));
-  EXPECT_THAT(ErrorOf(bytes, NextRequest(Variant::kPro), 16), testing::HasSubstr("anchor has the wrong shape"));
+  EXPECT_THAT(ErrorOf(bytes, NextRequest(Variant::kFilm)),
+              testing::HasSubstr("variant is pro, this clip needs film"));
+  EXPECT_THAT(ErrorOf(bytes, NextRequest(Variant::kPro), 16),
+              testing::HasSubstr("anchor has the wrong shape"));
   Carry no_latents = ProCarry();
   no_latents.latents.reset();
-  EXPECT_THAT(ErrorOf(SerializeCarry(no_latents), NextRequest(Variant::kPro)), testing::HasSubstr("latents is missing"));
+  EXPECT_THAT(ErrorOf(SerializeCarry(no_latents), NextRequest(Variant::kPro)),
+              testing::HasSubstr("latents is missing"));
   EXPECT_THAT(ErrorOf("", NextRequest(Variant::kPro)), testing::HasSubstr("carry"));
   EXPECT_NE(ErrorOf(bytes.substr(0, bytes.size() - 1), NextRequest(Variant::kPro)), "accepted");
 }

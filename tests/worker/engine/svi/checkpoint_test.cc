@@ -23,7 +23,9 @@ std::string ReadBytes(const fs::path& path) {
   bytes << in.rdbuf();
   return bytes.str();
 }
-void WriteBytes(const fs::path& path, const std::string& bytes) { std::ofstream(path, std::ios::binary) << bytes; }
+void WriteBytes(const fs::path& path, const std::string& bytes) {
+  std::ofstream(path, std::ios::binary) << bytes;
+}
 
 class CheckpointTest : public testing::Test {
  protected:
@@ -60,13 +62,17 @@ TEST_F(CheckpointTest, TheSameOptionsGiveTheSameBytes) {
     EXPECT_EQ(ReadBytes(entry.path()), ReadBytes(root_ / "again" / relative)) << relative;
   }
   EXPECT_GE(files, 10);
-  EXPECT_NE(ReadBytes(transformer()), ReadBytes(root_ / "other/transformer/diffusion_pytorch_model.safetensors"));
+  EXPECT_NE(ReadBytes(transformer()),
+            ReadBytes(root_ / "other/transformer/diffusion_pytorch_model.safetensors"));
 }
 
 TEST_F(CheckpointTest, InitModelRefusesWhatItCannotDo) {
-  EXPECT_EQ(InitModel({"huge", "float32", 0, (root_ / "x").string()}).code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(InitModel({"tiny", "int8", 0, (root_ / "x").string()}).code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(InitModel({"tiny", "float32", 0, (root_ / "model").string()}).code(), absl::StatusCode::kAlreadyExists);
+  EXPECT_EQ(InitModel({"huge", "float32", 0, (root_ / "x").string()}).code(),
+            absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(InitModel({"tiny", "int8", 0, (root_ / "x").string()}).code(),
+            absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(InitModel({"tiny", "float32", 0, (root_ / "model").string()}).code(),
+            absl::StatusCode::kAlreadyExists);
 }
 
 TEST_F(CheckpointTest, ABfloat16CheckpointRuns) {
@@ -127,7 +133,8 @@ TEST_F(CheckpointTest, MissingPartsAreNamed) {
   fs::remove(transformer());
   EXPECT_EQ(Load().code(), absl::StatusCode::kNotFound);
   EXPECT_THAT(std::string(Load().message()), HasSubstr("transformer/diffusion_pytorch_model.safetensors"));
-  EXPECT_EQ(Engine::Load({(root_ / "nowhere").string(), "cpu", 1}).status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(Engine::Load({(root_ / "nowhere").string(), "cpu", 1}).status().code(),
+            absl::StatusCode::kNotFound);
 }
 
 TEST_F(CheckpointTest, DevicesThatAreNotThere) {

@@ -39,7 +39,8 @@ TEST(SviConfig, NamesTheBadField) {
   EXPECT_THAT(error("{"), testing::HasSubstr("svi_config.json is not a JSON object"));
   EXPECT_THAT(error(R"({"num_frames": 16})"), testing::HasSubstr("num_frames must be 4k+1"));
   EXPECT_THAT(error(R"({"num_frames": "17"})"), testing::HasSubstr("num_frames must be a number"));
-  EXPECT_THAT(error(R"({"guidance_scale": 0.5})"), testing::HasSubstr("guidance_scale must be a number from 1"));
+  EXPECT_THAT(error(R"({"guidance_scale": 0.5})"),
+              testing::HasSubstr("guidance_scale must be a number from 1"));
   EXPECT_THAT(error(R"({"name": 3})"), testing::HasSubstr("name must be a string"));
 }
 

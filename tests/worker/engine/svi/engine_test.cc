@@ -169,7 +169,8 @@ TEST_F(EngineTest, CancelTakesEffectAtTheNextStep) {
     if (p.stage == Stage::kDenoise) last_step = p.step;
   };
   callbacks.cancelled = [&] { return last_step >= 3; };
-  EXPECT_EQ(engine->GenerateClip(request, Gradient(64, 32), "", callbacks).status().code(), absl::StatusCode::kCancelled);
+  EXPECT_EQ(engine->GenerateClip(request, Gradient(64, 32), "", callbacks).status().code(),
+            absl::StatusCode::kCancelled);
   EXPECT_EQ(last_step, 3);
   EXPECT_EQ(Make(*engine, Request(0), "").result.frame_count, 17) << "the engine is good for the next clip";
 }

@@ -8,7 +8,8 @@ namespace {
 
 Picture Solid(int width, int height, std::vector<uint8_t> colour) {
   Picture picture{width, height, {}};
-  for (int i = 0; i < width * height; ++i) picture.rgb.insert(picture.rgb.end(), colour.begin(), colour.end());
+  for (int i = 0; i < width * height; ++i)
+    picture.rgb.insert(picture.rgb.end(), colour.begin(), colour.end());
   return picture;
 }
 

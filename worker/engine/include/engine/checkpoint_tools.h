@@ -10,14 +10,15 @@
 namespace svi::engine {
 
 struct InitModelOptions {
-  std::string preset = "tiny";     // "tiny" or "ti2v-5b"
-  std::string dtype = "float32";   // "float32" or "bfloat16": of transformer and text encoder; the VAE stays float32
+  std::string preset = "tiny";  // "tiny" or "ti2v-5b"
+  std::string dtype =
+      "float32";  // "float32" or "bfloat16": of transformer and text encoder; the VAE stays float32
   uint64_t seed = 0;
-  std::string out_dir;             // made if need be; must be empty
+  std::string out_dir;  // made if need be; must be empty
 };
 
-// Writes a randomly initialised checkpoint in Diffusers layout, tokenizer included. The same options give the same
-// bytes. INVALID_ARGUMENT: unknown preset or dtype. ALREADY_EXISTS: out_dir is not empty.
+// Writes a randomly initialised checkpoint in Diffusers layout, tokenizer included. The same options give the
+// same bytes. INVALID_ARGUMENT: unknown preset or dtype. ALREADY_EXISTS: out_dir is not empty.
 absl::Status InitModel(const InitModelOptions& options);
 
 }  // namespace svi::engine

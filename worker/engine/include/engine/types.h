@@ -28,7 +28,8 @@ struct LoraRef {
   float strength = 1.0f;
 };
 
-// What the model uses where a request is silent: from the checkpoint's svi_config.json, else Wan 2.2 5B's values.
+// What the model uses where a request is silent: from the checkpoint's svi_config.json, else Wan 2.2 5B's
+// values.
 struct ModelDefaults {
   int max_area = 704 * 1280;  // pixels that a default size aims at
   int size_multiple = 32;     // both sides are floored to this
@@ -45,7 +46,7 @@ struct ClipRequest {
   int clip_index = 0;  // 0 starts from the picture; later ones need the carry of the clip before
   std::string prompt;
   std::string negative_prompt;
-  int width = 0;   // pixels, multiple of ModelDefaults::size_multiple
+  int width = 0;  // pixels, multiple of ModelDefaults::size_multiple
   int height = 0;
   int num_frames = 81;
   int num_inference_steps = 50;
@@ -59,7 +60,7 @@ struct ClipRequest {
 
 struct Progress {
   Stage stage = Stage::kEncode;
-  int step = 0;   // done of the stage, 0..total
+  int step = 0;  // done of the stage, 0..total
   int total = 0;
   absl::Duration eta = absl::InfiniteDuration();  // until the clip is done; infinite while unknown
 };

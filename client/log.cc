@@ -1,3 +1,5 @@
+#include "client/log.h"
+
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
@@ -7,9 +9,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "worker/commands.h"
 
-namespace svi::worker {
+namespace svi {
 namespace {
 
 // One JSON object a line; spdlog's own patterns would not escape the message.
@@ -33,7 +34,7 @@ class JsonFormatter final : public spdlog::formatter {
 
 }  // namespace
 
-absl::Status SetUpLog(const std::string& level, const std::string& format) {
+absl::Status SetUpLog(const std::string& name, const std::string& level, const std::string& format) {
   const auto parsed = spdlog::level::from_str(level);  // "off" for anything unknown
   if (parsed == spdlog::level::off) {
     return absl::InvalidArgumentError(
@@ -43,8 +44,7 @@ absl::Status SetUpLog(const std::string& level, const std::string& format) {
     return absl::InvalidArgumentError(
         absl::StrCat("--log-format: \"", format, "\" is neither text nor json"));
   }
-  auto logger =
-      std::make_shared<spdlog::logger>("svi-worker", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+  auto logger = std::make_shared<spdlog::logger>(name, std::make_shared<spdlog::sinks::stderr_sink_mt>());
   if (format == "json") {
     logger->set_formatter(std::make_unique<JsonFormatter>());
   } else {
@@ -56,4 +56,4 @@ absl::Status SetUpLog(const std::string& level, const std::string& format) {
   return absl::OkStatus();
 }
 
-}  // namespace svi::worker
+}  // namespace svi
