@@ -11,7 +11,6 @@
 namespace svi::server {
 
 inline constexpr size_t kMaxImageBytes = size_t{32} << 20;
-inline constexpr int kMaxPrompts = 1024;
 inline constexpr size_t kMaxPromptBytes = 16384;
 inline constexpr uint32_t kMaxClips = 100000;
 inline constexpr int kDefaultPageSize = 50;
