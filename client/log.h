@@ -8,9 +8,10 @@
 
 namespace svi {
 
-// Sets spdlog's default logger. level: trace, debug, info, warn or error; format: text or json. INVALID_ARGUMENT
-// names the flag that is wrong.
-[[nodiscard]] absl::Status SetUpLog(const std::string& name, const std::string& level, const std::string& format);
+// Sets spdlog's default logger. level: trace, debug, info, warn or error; format: text or json.
+// INVALID_ARGUMENT names the flag that is wrong.
+[[nodiscard]] absl::Status SetUpLog(const std::string& name, const std::string& level,
+                                    const std::string& format);
 
 }  // namespace svi
 

@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 # Debian 12's version, by name: another one would format differently.
 formatter=$(command -v clang-format-14 || command -v clang-format)
-mapfile -t files < <(git ls-files '*.h' '*.cc' '*.cu')
+mapfile -t files < <(git ls-files -co --exclude-standard '*.h' '*.cc' '*.cu')
 if [ "${1:-}" = --check ]; then
   "$formatter" --dry-run --Werror "${files[@]}"
 else
