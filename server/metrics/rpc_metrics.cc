@@ -1,8 +1,13 @@
 #include "server/metrics/rpc_metrics.h"
 
+#include <google/protobuf/descriptor.h>
+
+#include <algorithm>
 #include <chrono>
 #include <string>
 
+#include "absl/strings/match.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/string_view.h"
 
 namespace svi::server {
@@ -36,15 +41,28 @@ const char* CodeName(grpc::StatusCode code) {
   return index >= 0 && index < 17 ? kNames[index] : "Unknown";
 }
 
+// Whether "package.Service/Method" is one that this server could have: callers choose the names of unknown
+// methods, and each name would be a metric of its own for as long as the server lives.
+bool IsKnown(absl::string_view path) {
+  for (const char* served : {"grpc.health.v1.Health/Check", "grpc.health.v1.Health/Watch",
+                             "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"}) {
+    if (path == served) return true;
+  }
+  return absl::StartsWith(path, "svi.v1.") && std::count(path.begin(), path.end(), '/') == 1 &&
+         google::protobuf::DescriptorPool::generated_pool()->FindMethodByName(
+             absl::StrReplaceAll(path, {{"/", "."}})) != nullptr;
+}
+
 class RpcInterceptor : public grpc::experimental::Interceptor {
  public:
   RpcInterceptor(ServerMetrics* metrics, ServerRpcInfo* info)
       : metrics_(metrics), type_(TypeName(info->type())), start_(std::chrono::steady_clock::now()) {
     absl::string_view path = info->method();  // "/svi.v1.VideoService/GetVideo"
     if (!path.empty() && path.front() == '/') path.remove_prefix(1);
+    if (!IsKnown(path)) path = "unknown/unknown";
     const size_t slash = path.find('/');
     service_ = std::string(path.substr(0, slash));
-    method_ = slash == absl::string_view::npos ? "" : std::string(path.substr(slash + 1));
+    method_ = std::string(path.substr(slash + 1));
     counters_ = metrics_->Rpc(service_, method_, type_);
     counters_.started->Increment();
   }

@@ -1,17 +1,23 @@
 #include "server/metrics/server_metrics.h"
 
+#include <netdb.h>
 #include <prometheus/text_serializer.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <array>
 #include <exception>
 #include <map>
 #include <sstream>
+#include <thread>
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/strip.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/synchronization/notification.h"
+#include "absl/time/time.h"
 
 namespace svi::server {
 namespace {
@@ -34,6 +40,35 @@ double Seconds(const google::protobuf::Duration& duration) {
 // VIDEO_STATE_QUEUED → queued.
 std::string Label(absl::string_view prefix, const std::string& name) {
   return absl::AsciiStrToLower(absl::StripPrefix(name, prefix));
+}
+
+// "[::1]:80" → "::1".
+std::string HostOf(const std::string& address) {
+  std::string host = address.substr(0, address.rfind(':'));
+  if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
+  return host;
+}
+
+// The exposer's HTTP server looks whether it shall stop only when its wait for connections, of 2 s, is over;
+// so it gets connections until it has stopped. If it cannot be reached, stopping just takes that long.
+void Stop(std::unique_ptr<prometheus::Exposer> exposer, const std::string& host, int port) {
+  addrinfo hints = {};
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* address = nullptr;
+  if (getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &address) != 0) return;
+  absl::Notification stopped;
+  std::thread knock([&] {
+    do {
+      const int fd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+      if (fd < 0) continue;
+      (void)connect(fd, address->ai_addr, address->ai_addrlen);
+      close(fd);
+    } while (!stopped.WaitForNotificationWithTimeout(absl::Milliseconds(10)));
+  });
+  exposer.reset();
+  stopped.Notify();
+  knock.join();
+  freeaddrinfo(address);
 }
 
 }  // namespace
@@ -127,7 +162,9 @@ ServerMetrics::ServerMetrics() : registry_(std::make_shared<prometheus::Registry
     stage_seconds_->Add({{"stage", stage}}, kStageBuckets);
 }
 
-ServerMetrics::~ServerMetrics() { exposer_.reset(); }
+ServerMetrics::~ServerMetrics() {
+  if (exposer_ != nullptr) Stop(std::move(exposer_), exposed_host_, exposed_port_);
+}
 
 void ServerMetrics::ClipCommitted(const v1::Clip& clip) {
   ClipEnded("committed");
@@ -172,7 +209,9 @@ absl::StatusOr<int> ServerMetrics::Expose(const std::string& address) {
   exposer_->RegisterCollectable(scrape_);
   const auto ports = exposer_->GetListeningPorts();
   if (ports.empty()) return absl::UnavailableError("cannot listen for metrics on " + address);
-  return ports.front();
+  exposed_host_ = HostOf(address);
+  exposed_port_ = ports.front();
+  return exposed_port_;
 }
 
 std::string ServerMetrics::Text() const {

@@ -88,6 +88,8 @@ class ServerMetrics {
   prometheus::Gauge* watchers_;
   std::shared_ptr<Scrape> scrape_;
   std::unique_ptr<prometheus::Exposer> exposer_;
+  std::string exposed_host_;
+  int exposed_port_ = 0;
 };
 
 }  // namespace svi::server

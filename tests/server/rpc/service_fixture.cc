@@ -57,13 +57,14 @@ void ServiceTest::SetUp() {
   parts.hub = hub_.get();
   parts.metrics = metrics_.get();
   parts.joins = joins_.get();
+  parts.work_changed = [this] { work_changed_(); };
   parts.video_ended = [this](const std::string& id) { ended_.push_back(id); };
   parts.list_workers = [] {
     v1::Worker worker;
     worker.set_name("workers/w1");
     return std::vector<v1::Worker>{worker};
   };
-  service_ = std::make_unique<VideoService>(std::move(parts), VideoServiceOptions());
+  service_ = std::make_unique<VideoService>(std::move(parts), options_);
   grpc::ServerBuilder builder;
   std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
   interceptors.push_back(MakeRpcMetrics(metrics_.get()));

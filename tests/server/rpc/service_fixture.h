@@ -5,6 +5,7 @@
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -47,7 +48,9 @@ class ServiceTest : public ::testing::Test {
   std::unique_ptr<JobStore> store_;
   std::unique_ptr<ArtifactStore> artifacts_;
   std::unique_ptr<JoinCache> joins_;
+  VideoServiceOptions options_;     // what SetUp makes the service with
   std::vector<std::string> ended_;  // what the Dispatcher was told
+  std::function<void()> work_changed_ = [] {};
   std::unique_ptr<VideoService> service_;
   std::unique_ptr<grpc::Server> server_;
   std::shared_ptr<grpc::Channel> channel_;

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <set>
 
+#include "absl/synchronization/notification.h"
 #include "server/artifacts/sha256.h"
 #include "tests/server/rpc/service_fixture.h"
 #include "worker/media/media.h"
@@ -362,6 +363,66 @@ TEST_F(VideoServiceTest, CountsRpcs) {
   EXPECT_THAT(text, HasSubstr(R"(grpc_server_handled_total{grpc_code="OK",grpc_method="CreateVideo")"));
   EXPECT_THAT(
       text, HasSubstr(R"(grpc_server_handled_total{grpc_code="InvalidArgument",grpc_method="CreateVideo")"));
+}
+
+// Else any caller could fill the server's memory with names.
+TEST_F(VideoServiceTest, MethodsThatDoNotExistAreCountedUnderOneName) {
+  EXPECT_EQ(CallRaw("MadeUp1", "").error_code(), StatusCode::UNIMPLEMENTED);
+  EXPECT_EQ(CallRaw("MadeUp2/more", "").error_code(), StatusCode::UNIMPLEMENTED);
+  server_->Shutdown();
+  server_->Wait();
+  const std::string text = metrics_->Text();
+  EXPECT_THAT(text, ::testing::Not(HasSubstr("MadeUp")));
+  EXPECT_THAT(text, HasSubstr(R"(grpc_server_started_total{grpc_method="unknown",grpc_service="unknown")"));
+}
+
+class FullQueueTest : public ServiceTest {
+ protected:
+  FullQueueTest() {
+    options_.heavy_threads = 1;
+    options_.heavy_limit = 1;
+  }
+};
+
+TEST_F(FullQueueTest, RefusesWithADelayAfterWhichToTryAgain) {
+  struct Call {
+    grpc::ClientContext context;
+    std::unique_ptr<grpc::ClientAsyncResponseReader<v1::Video>> reader;
+    v1::Video video;
+    grpc::Status status;
+  };
+  absl::Notification in_work, go_on;
+  work_changed_ = [&] {
+    if (in_work.HasBeenNotified()) return;
+    in_work.Notify();
+    go_on.WaitForNotification();
+  };
+  std::vector<Call> calls(3);
+  grpc::CompletionQueue queue;
+  const auto start = [&](Call& call) {
+    call.reader = stub_->AsyncCreateVideo(&call.context, Request(), &queue);
+    call.reader->Finish(&call.video, &call.status, &call);
+  };
+  const auto next = [&queue] {
+    void* tag = nullptr;
+    bool ok = false;
+    EXPECT_TRUE(queue.Next(&tag, &ok));
+    return static_cast<Call*>(tag)->status;
+  };
+  start(calls[0]);
+  in_work.WaitForNotification();
+  // One of these waits behind the first, whichever comes first; there is no room for the other.
+  start(calls[1]);
+  start(calls[2]);
+  const grpc::Status refused = next();
+  go_on.Notify();
+  EXPECT_EQ(refused.error_code(), StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_EQ(Reason(refused), "TOO_BUSY");
+  google::rpc::RetryInfo retry;
+  EXPECT_TRUE(GetRetryInfo(FromGrpcStatus(refused), &retry));
+  EXPECT_GT(retry.retry_delay().seconds(), 0);
+  EXPECT_TRUE(next().ok());
+  EXPECT_TRUE(next().ok());
 }
 
 }  // namespace
