@@ -41,9 +41,11 @@ absl::Status FromGrpc(const grpc::Status& status) {
 std::string Describe(const absl::Status& status) {
   std::string out = absl::StrCat(absl::StatusCodeToString(status.code()), ": ", status.message());
   const google::rpc::Status details = Details(status);
-  ForEach<google::rpc::BadRequest>(details, [&out](const google::rpc::BadRequest& bad) {
+  ForEach<google::rpc::BadRequest>(details, [&out, &status](const google::rpc::BadRequest& bad) {
     for (const auto& violation : bad.field_violations()) {
-      absl::StrAppend(&out, "\n  ", violation.field(), ": ", violation.description());
+      const std::string text = absl::StrCat(violation.field(), ": ", violation.description());
+      // The message of a single violation is the violation.
+      if (text != status.message()) absl::StrAppend(&out, "\n  ", text);
     }
   });
   ForEach<google::rpc::ErrorInfo>(details, [&out](const google::rpc::ErrorInfo& info) {

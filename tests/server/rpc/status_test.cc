@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include "client/errors.h"
 #include "google/rpc/status.pb.h"
 #include "server/rpc/parse.h"
 
@@ -45,6 +46,16 @@ TEST(Utf8Test, KnowsWhatIsNot) {
                           "\xF4\x90\x80\x80", "\xFF"}) {
     EXPECT_FALSE(IsValidUtf8(bad));
   }
+}
+
+TEST(StatusTest, OneViolationIsShownOnceByTheClient) {
+  const auto show = [](const std::vector<FieldViolation>& violations) {
+    return client::Describe(client::FromGrpc(ToGrpcStatus(InvalidFields(violations))));
+  };
+  EXPECT_EQ(show({{"spec.fps", "must be 1..120, is 0"}}),
+            "INVALID_ARGUMENT: spec.fps: must be 1..120, is 0\n  reason: INVALID_FIELDS");
+  EXPECT_EQ(show({{"a", "is bad"}, {"b", "is worse"}}),
+            "INVALID_ARGUMENT: a: is bad; b: is worse\n  a: is bad\n  b: is worse\n  reason: INVALID_FIELDS");
 }
 
 }  // namespace
