@@ -9,4 +9,4 @@ echo "== building (preset $preset)"
 cmake --preset "$preset" >/dev/null
 cmake --build --preset "$preset"
 echo "== testing"
-ctest --preset "$preset" "$@"
+ctest --preset "$preset" -j2 "$@"
