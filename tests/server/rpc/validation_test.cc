@@ -152,6 +152,25 @@ TEST(ValidationTest, EveryRule) {
   }
 }
 
+// Only the header says so: no pixel of it is made.
+TEST(ValidationTest, APictureThatIsTooWideIsRefusedBeforeItIsDecoded) {
+  auto request = Valid();
+  std::string& image = *request.mutable_spec()->mutable_image();
+  image.replace(16, 4, std::string("\x00\x00\x40\x01", 4));  // IHDR's width: 16385
+  uint32_t crc = ~0U;                                        // of IHDR, which it ends with
+  for (size_t i = 12; i < 29; ++i) {
+    crc ^= static_cast<uint8_t>(image[i]);
+    for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1) ^ ((crc & 1) != 0 ? 0xEDB88320U : 0U);
+  }
+  crc = ~crc;
+  for (size_t i = 0; i < 4; ++i) image[29 + i] = static_cast<char>(crc >> (24 - 8 * i));
+  google::rpc::BadRequest bad;
+  ASSERT_TRUE(GetBadRequest(Validate(request), &bad));
+  ASSERT_EQ(bad.field_violations_size(), 1);
+  EXPECT_EQ(bad.field_violations(0).field(), "spec.image");
+  EXPECT_THAT(bad.field_violations(0).description(), ::testing::HasSubstr("at most 16384 a side"));
+}
+
 TEST(ValidationTest, RequestIdAndSpec) {
   v1::CreateVideoRequest request;
   request.set_request_id("no spaces");
