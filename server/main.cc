@@ -10,6 +10,7 @@
 #include <thread>
 #include <utility>
 
+#include "absl/time/clock.h"
 #include "client/flags.h"
 #include "client/log.h"
 #include "server/server.h"
@@ -17,6 +18,7 @@
 namespace {
 
 constexpr int kUsageError = 2;
+constexpr absl::Duration kStopLimit = absl::Seconds(15);  // beyond --shutdown-grace
 
 // The message as a JSON string, quotes included.
 class JsonMessage : public spdlog::custom_flag_formatter {
@@ -59,6 +61,12 @@ int Serve(const svi::server::ServerOptions& options) {
   std::thread([signals] {
     int second = 0;
     sigwait(&signals, &second);
+    _exit(1);
+  }).detach();
+  // Whatever may still hang then, everything that counts is on disk already: an operator's stop must end.
+  std::thread([limit = options.shutdown_grace + kStopLimit] {
+    absl::SleepFor(limit);
+    spdlog::error("stopping took too long: ending without waiting for the open calls");
     _exit(1);
   }).detach();
   (*server)->Shutdown(options.shutdown_grace);

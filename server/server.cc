@@ -106,6 +106,17 @@ void SetChannelLimits(grpc::ServerBuilder* builder) {
   builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10000);
 }
 
+// Linking gRPC's reflection library is enough to switch it on for every server of the process; this takes it
+// out again.
+class NoReflection final : public grpc::ServerBuilderOption {
+ public:
+  void UpdateArguments(grpc::ChannelArguments*) override {}
+  void UpdatePlugins(std::vector<std::unique_ptr<grpc::ServerBuilderPlugin>>* plugins) override {
+    std::erase_if(*plugins,
+                  [](const auto& plugin) { return plugin->name().find("reflection") != std::string::npos; });
+  }
+};
+
 class ServerImpl : public Server {
  public:
   explicit ServerImpl(const ServerOptions& options)
@@ -184,8 +195,9 @@ absl::Status ServerImpl::Listen() {
   videos_ = std::make_unique<VideoService>(std::move(parts), VideoServiceOptions());
 
   grpc::EnableDefaultHealthCheckService(true);
-  if (options_.reflection) grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
+  if (!options_.reflection) builder.SetOption(std::make_unique<NoReflection>());
   SetChannelLimits(&builder);
   std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
   interceptors.push_back(MakeRpcMetrics(&metrics_));

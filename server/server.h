@@ -18,8 +18,7 @@ struct ServerOptions {
   std::string metrics_listen = "127.0.0.1:9464";
   // Where the database and the artifacts are; made if it is not there. One server at a time.
   std::string data_dir;
-  // Answer grpc.reflection. gRPC keeps this per process: once on, it stays on for later servers of the
-  // process.
+  // Answer grpc.reflection.
   bool reflection = true;
   // See DispatcherOptions.
   absl::Duration heartbeat_interval = absl::Seconds(2);

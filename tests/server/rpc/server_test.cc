@@ -15,6 +15,34 @@ namespace {
 
 using ::testing::HasSubstr;
 
+struct Answer {
+  grpc::Status status;
+  std::string bytes;
+};
+
+// One message there, one back; also for streams that answer each message with one.
+Answer Call(const std::shared_ptr<grpc::Channel>& channel, const std::string& method,
+            const std::string& bytes) {
+  const grpc::Slice slice(bytes);
+  const grpc::ByteBuffer request(&slice, 1);
+  grpc::GenericStub stub(channel);
+  grpc::ClientContext context;
+  grpc::CompletionQueue queue;
+  auto call = stub.PrepareUnaryCall(&context, method, request, &queue);
+  call->StartCall();
+  grpc::ByteBuffer response;
+  Answer answer;
+  call->Finish(&response, &answer.status, nullptr);
+  void* tag = nullptr;
+  bool ok = false;
+  queue.Next(&tag, &ok);
+  if (!answer.status.ok()) return answer;
+  grpc::Slice flat;
+  EXPECT_TRUE(response.DumpToSingleSlice(&flat).ok());
+  answer.bytes.assign(reinterpret_cast<const char*>(flat.begin()), flat.size());
+  return answer;
+}
+
 class ServerTest : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -30,23 +58,9 @@ class ServerTest : public ::testing::Test {
   static int Health(const std::shared_ptr<grpc::Channel>& channel, const std::string& service) {
     std::string bytes;
     if (!service.empty()) bytes = std::string("\x0A") + static_cast<char>(service.size()) + service;
-    const grpc::Slice slice(bytes);
-    const grpc::ByteBuffer request(&slice, 1);
-    grpc::GenericStub stub(channel);
-    grpc::ClientContext context;
-    grpc::CompletionQueue queue;
-    auto call = stub.PrepareUnaryCall(&context, "/grpc.health.v1.Health/Check", request, &queue);
-    call->StartCall();
-    grpc::ByteBuffer response;
-    grpc::Status status;
-    call->Finish(&response, &status, nullptr);
-    void* tag = nullptr;
-    bool ok = false;
-    queue.Next(&tag, &ok);
-    if (!status.ok()) return -static_cast<int>(status.error_code());
-    grpc::Slice answer;
-    EXPECT_TRUE(response.DumpToSingleSlice(&answer).ok());
-    return answer.size() == 2 ? answer.begin()[1] : 0;
+    const Answer answer = Call(channel, "/grpc.health.v1.Health/Check", bytes);
+    if (!answer.status.ok()) return -static_cast<int>(answer.status.error_code());
+    return answer.bytes.size() == 2 ? answer.bytes[1] : 0;
   }
 
   std::string dir_;
@@ -66,6 +80,21 @@ TEST_F(ServerTest, ServesHealthPerService) {
   v1::ListVideosResponse response;
   EXPECT_TRUE(stub->ListVideos(&context, v1::ListVideosRequest(), &response).ok());
   (*server)->Shutdown(absl::ZeroDuration());
+}
+
+TEST_F(ServerTest, ReflectionCanBeSwitchedOff) {
+  const std::string list_services("\x3A\x00", 2);
+  for (const bool on : {true, false, true}) {
+    options_.reflection = on;
+    auto server = Server::Start(options_);
+    ASSERT_TRUE(server.ok()) << server.status();
+    const auto channel = grpc::CreateChannel((*server)->address(), grpc::InsecureChannelCredentials());
+    const Answer answer =
+        Call(channel, "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", list_services);
+    EXPECT_EQ(answer.status.error_code(), on ? grpc::StatusCode::OK : grpc::StatusCode::UNIMPLEMENTED);
+    EXPECT_EQ(answer.bytes.find("svi.v1.VideoService") != std::string::npos, on);
+    (*server)->Shutdown(absl::ZeroDuration());
+  }
 }
 
 TEST_F(ServerTest, ASecondServerOnTheSameFolderIsRefused) {
