@@ -6,7 +6,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "server/artifacts/sha256.h"
+#include "client/sha256.h"
 
 namespace svi::server {
 namespace {

@@ -13,7 +13,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "server/artifacts/sha256.h"
+#include "client/sha256.h"
 
 namespace svi::server {
 namespace {

@@ -11,7 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "server/artifacts/sha256.h"
+#include "client/sha256.h"
 #include "worker/media/join.h"
 
 namespace svi::server {

@@ -10,7 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
-#include "server/artifacts/sha256.h"
+#include "client/sha256.h"
 #include "server/rpc/names.h"
 #include "server/rpc/page_token.h"
 #include "server/rpc/status.h"

@@ -6,10 +6,10 @@
 #include <utility>
 
 #include "absl/time/clock.h"
+#include "client/sha256.h"
 #include "worker/agent/failure.h"
 #include "worker/agent/lease_text.h"
 #include "worker/agent/memory.h"
-#include "worker/agent/sha256.h"
 #include "worker/media/media.h"
 
 namespace svi::worker {
@@ -156,8 +156,8 @@ Agent::ClipOutcome Agent::Make(const std::shared_ptr<ClipWork>& work) {
   static const std::string kNoCarry;
   outcome.clip = MakeClip(*engine_, *plan, *outcome.picture, work->carry ? *work->carry : kNoCarry, hooks);
   if (outcome.clip.ok()) {
-    outcome.clip_sha256 = Sha256(outcome.clip->mp4);
-    outcome.carry_sha256 = Sha256(outcome.clip->carry);
+    outcome.clip_sha256 = Sha256::Of(outcome.clip->mp4);
+    outcome.carry_sha256 = Sha256::Of(outcome.clip->carry);
   }
   return outcome;
 }

@@ -5,10 +5,10 @@
 #include <utility>
 
 #include "absl/time/clock.h"
+#include "client/sha256.h"
 #include "worker/agent/agent.h"
 #include "worker/agent/failure.h"
 #include "worker/agent/lease_text.h"
-#include "worker/agent/sha256.h"
 
 namespace svi::worker {
 namespace {
@@ -206,7 +206,7 @@ void Agent::CheckInputs() {
   const v1::Assign& assign = work.assign;
   if (work.image.size() < assign.image_bytes() || lease_->carry.size() < assign.carry_bytes()) return;
   if (assign.carry_bytes() > 0) {
-    if (Sha256(lease_->carry) != assign.carry_sha256()) {
+    if (Sha256::Of(lease_->carry) != assign.carry_sha256()) {
       Fail(ToClipFailed(assign.lease(), absl::DataLossError("the state of the clip before arrived damaged")),
            "failed");
       return;

@@ -15,7 +15,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "server/artifacts/sha256.h"
+#include "client/sha256.h"
 #include "tests/conformance/temp_dir.h"
 
 namespace svi::server {

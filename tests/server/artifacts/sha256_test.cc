@@ -1,4 +1,4 @@
-#include "server/artifacts/sha256.h"
+#include "client/sha256.h"
 
 #include <gtest/gtest.h>
 

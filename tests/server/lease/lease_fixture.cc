@@ -5,8 +5,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "client/sha256.h"
 #include "server/artifacts/local_artifacts.h"
-#include "server/artifacts/sha256.h"
 #include "server/queue/sqlite_job_store.h"
 
 namespace svi::server {

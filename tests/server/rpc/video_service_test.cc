@@ -5,7 +5,7 @@
 #include <set>
 
 #include "absl/synchronization/notification.h"
-#include "server/artifacts/sha256.h"
+#include "client/sha256.h"
 #include "tests/server/rpc/service_fixture.h"
 #include "worker/media/media.h"
 

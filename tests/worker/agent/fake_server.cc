@@ -5,8 +5,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "client/sha256.h"
 #include "gtest/gtest.h"
-#include "worker/agent/sha256.h"
 
 namespace svi::worker {
 namespace {
@@ -152,8 +152,8 @@ Upload ReceiveClip(FakeServer& server, std::string clip, std::string carry) {
   }
   EXPECT_EQ(upload.done.clip_bytes(), upload.clip.size());
   EXPECT_EQ(upload.done.carry_bytes(), upload.carry.size());
-  EXPECT_EQ(upload.done.clip_sha256(), Sha256(upload.clip));
-  EXPECT_EQ(upload.done.carry_sha256(), Sha256(upload.carry));
+  EXPECT_EQ(upload.done.clip_sha256(), Sha256::Of(upload.clip));
+  EXPECT_EQ(upload.done.carry_sha256(), Sha256::Of(upload.carry));
   return upload;
 }
 
@@ -178,7 +178,7 @@ v1::Assign MakeAssign(const v1::LeaseId& lease, const std::string& image, const 
   assign.set_attempt(1);
   assign.set_image_bytes(image.size());
   assign.set_carry_bytes(carry.size());
-  if (!carry.empty()) assign.set_carry_sha256(Sha256(carry));
+  if (!carry.empty()) assign.set_carry_sha256(Sha256::Of(carry));
   return assign;
 }
 

@@ -1,10 +1,10 @@
-#include "server/artifacts/sha256.h"
+#include "client/sha256.h"
 
 #include <openssl/evp.h>
 
 #include <cstdlib>
 
-namespace svi::server {
+namespace svi {
 namespace {
 
 // OpenSSL's SHA-256 fails only when there is no memory or no such digest: nothing that a caller could handle.
@@ -38,4 +38,4 @@ std::string Sha256::Of(absl::string_view bytes) {
   return sha.Finish();
 }
 
-}  // namespace svi::server
+}  // namespace svi

@@ -1,6 +1,6 @@
 // SHA-256, computed piece by piece.
-#ifndef SVI_SERVER_ARTIFACTS_SHA256_H_
-#define SVI_SERVER_ARTIFACTS_SHA256_H_
+#ifndef SVI_CLIENT_SHA256_H_
+#define SVI_CLIENT_SHA256_H_
 
 #include <memory>
 #include <string>
@@ -9,7 +9,7 @@
 
 struct evp_md_ctx_st;
 
-namespace svi::server {
+namespace svi {
 
 class Sha256 {
  public:
@@ -28,6 +28,6 @@ class Sha256 {
   std::unique_ptr<evp_md_ctx_st, Free> context_;
 };
 
-}  // namespace svi::server
+}  // namespace svi
 
-#endif  // SVI_SERVER_ARTIFACTS_SHA256_H_
+#endif  // SVI_CLIENT_SHA256_H_
