@@ -18,9 +18,11 @@ inline constexpr int kUsage = 2;
 // Chooses by the first argument; without a subcommand it serves.
 int RunCommand(const std::vector<std::string>& args);
 
-int Serve(const std::vector<std::string>& args);      // take clips from a server
-int Generate(const std::vector<std::string>& args);   // a video offline
-int InitModel(const std::vector<std::string>& args);  // a random checkpoint
+int Serve(const std::vector<std::string>& args);         // take clips from a server
+int Generate(const std::vector<std::string>& args);      // a video offline
+int InitModel(const std::vector<std::string>& args);     // a random checkpoint
+int RunComponent(const std::vector<std::string>& args);  // one part on given tensors
+int Bench(const std::vector<std::string>& args);         // how fast the parts are
 
 const char* Version();
 

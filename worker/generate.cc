@@ -14,6 +14,7 @@
 #include "worker/agent/clip_maker.h"
 #include "worker/agent/clip_request.h"
 #include "worker/commands.h"
+#include "worker/engine_flags.h"
 #include "worker/media/media.h"
 
 namespace svi::worker {
@@ -32,7 +33,7 @@ struct GenerateFlags {
 };
 
 void AddFlags(FlagParser& parser, GenerateFlags* flags) {
-  parser.AddString("model", &flags->engine.model_dir, "checkpoint folder in Diffusers layout; required");
+  AddEngineFlags(parser, &flags->engine);
   parser.AddString("out", &flags->out, "folder for clip-00000.mp4 and so on; made if need be; required");
   parser.AddRepeated("prompt", &flags->prompts, "what happens in the next clip; give one for each");
   parser.AddString("negative-prompt", &flags->negative_prompt,
@@ -49,8 +50,6 @@ void AddFlags(FlagParser& parser, GenerateFlags* flags) {
   parser.AddString("sampler", &flags->sampler, "unipc or euler");
   parser.AddUint("clips-per-prompt", &flags->clips_per_prompt, "clips made from each prompt; default 1");
   parser.AddUint("num-clips", &flags->num_clips, "stop after this many clips; default: all prompts'");
-  parser.AddString("device", &flags->engine.device, "auto, cpu, cuda or cuda:N");
-  parser.AddInt("threads", &flags->engine.num_threads, "threads of one operation on a CPU; 0: one a core");
 }
 
 absl::Status OutOfRange(absl::string_view flag, absl::string_view wanted) {

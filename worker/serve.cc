@@ -21,6 +21,7 @@
 #include "worker/agent/agent.h"
 #include "worker/agent/worker_metrics.h"
 #include "worker/commands.h"
+#include "worker/engine_flags.h"
 
 namespace svi::worker {
 namespace {
@@ -37,10 +38,8 @@ struct ServeFlags {
 };
 
 void AddFlags(FlagParser& parser, ServeFlags* flags) {
+  AddEngineFlags(parser, &flags->engine);
   parser.AddString("server", &flags->server, "HOST:PORT of svi-server");
-  parser.AddString("model", &flags->engine.model_dir, "checkpoint folder in Diffusers layout; required");
-  parser.AddString("device", &flags->engine.device, "auto, cpu, cuda or cuda:N");
-  parser.AddInt("threads", &flags->engine.num_threads, "threads of one operation on a CPU; 0: one a core");
   parser.AddString("mode", &flags->mode, "inference");
   parser.AddString("metrics-listen", &flags->metrics_listen, "HOST:PORT of /metrics; empty: none");
   parser.AddString("worker-id", &flags->worker_id,

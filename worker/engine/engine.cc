@@ -8,9 +8,8 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
-#include <new>
-#include <stdexcept>
 
+#include "worker/engine/as_status.h"
 #include "worker/engine/kernels/modulated_norm.h"
 #include "worker/engine/nn/device.h"
 #include "worker/engine/svi/chain.h"
@@ -18,36 +17,6 @@
 
 namespace svi::engine {
 namespace {
-
-// The engine's exceptions as the rest of the worker sees them. ATen's texts are cut to their first line: what
-// follows may hold a stack trace.
-template <typename Work>
-auto AsStatus(const Work& work) -> decltype(work()) {
-  try {
-    const c10::InferenceMode no_gradients;
-    return work();
-  } catch (const ClipStopped& e) {
-    return e.status;
-  } catch (const MissingFile& e) {
-    return absl::NotFoundError(e.what());
-  } catch (const NoSuchDevice& e) {
-    return absl::FailedPreconditionError(e.what());
-  } catch (const std::invalid_argument& e) {
-    return absl::InvalidArgumentError(e.what());
-  } catch (const std::bad_alloc&) {
-    return absl::ResourceExhaustedError("out of memory");
-  } catch (const c10::OutOfMemoryError&) {
-    return absl::ResourceExhaustedError("out of device memory");
-  } catch (const c10::Error& e) {
-    const std::string text = e.what_without_backtrace();
-    if (text.find("can't allocate memory") != std::string::npos)
-      return absl::ResourceExhaustedError("out of memory");
-    return absl::InternalError("the engine failed: " +
-                               text.substr(0, std::min<size_t>(text.find('\n'), 200)));
-  } catch (const std::exception& e) {
-    return absl::InternalError(std::string("the engine failed: ") + e.what());
-  }
-}
 
 uint64_t ResidentBytes() {
   std::ifstream statm("/proc/self/statm");
@@ -73,7 +42,10 @@ class LoadedEngine : public Engine {
     });
   }
 
-  MemoryUse memory() const override { return {ResidentBytes(), DeviceBytesAllocated(pipeline_.device)}; }
+  MemoryUse memory() const override {
+    return {ResidentBytes(), DeviceBytesAllocated(pipeline_.device), /*lora_bytes=*/0};
+  }
+  LoraFolder ScanLoras() override { return {}; }
 
  private:
   const Pipeline pipeline_;

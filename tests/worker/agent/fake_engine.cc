@@ -88,6 +88,16 @@ absl::StatusOr<engine::ClipResult> FakeEngine::Generate(const engine::ClipReques
   return result;
 }
 
+engine::LoraFolder FakeEngine::ScanLoras() {
+  absl::MutexLock lock(&mu_);
+  return loras_;
+}
+
+void FakeEngine::SetLoras(engine::LoraFolder loras) {
+  absl::MutexLock lock(&mu_);
+  loras_ = std::move(loras);
+}
+
 void FakeEngine::StopBefore(int step) {
   absl::MutexLock lock(&mu_);
   stop_before_ = step;

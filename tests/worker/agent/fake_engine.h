@@ -24,7 +24,12 @@ class FakeEngine : public engine::Engine {
   absl::StatusOr<engine::ClipResult> GenerateClip(const engine::ClipRequest& request,
                                                   const engine::Picture& picture, const std::string& carry,
                                                   const engine::ClipCallbacks& callbacks) override;
-  engine::MemoryUse memory() const override { return {.resident_bytes = 1000, .device_bytes = 50}; }
+  engine::MemoryUse memory() const override {
+    return {.resident_bytes = 1000, .device_bytes = 50, .lora_bytes = 7};
+  }
+  engine::LoraFolder ScanLoras() override;
+  // What ScanLoras says from now on.
+  void SetLoras(engine::LoraFolder loras);
 
   // From now on clips stop before denoising step `step` until Proceed; -1: never.
   void StopBefore(int step);
@@ -54,6 +59,7 @@ class FakeEngine : public engine::Engine {
   int stop_before_ ABSL_GUARDED_BY(mu_) = -1;
   bool stopped_ ABSL_GUARDED_BY(mu_) = false;
   absl::Status fail_next_ ABSL_GUARDED_BY(mu_);
+  engine::LoraFolder loras_ ABSL_GUARDED_BY(mu_);
   std::vector<engine::ClipRequest> requests_ ABSL_GUARDED_BY(mu_);
   std::vector<std::string> carries_ ABSL_GUARDED_BY(mu_);
   std::vector<absl::StatusCode> outcomes_ ABSL_GUARDED_BY(mu_);

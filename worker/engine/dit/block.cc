@@ -45,6 +45,20 @@ KeyValue AttentionLayer::TextKeyValue(const at::Tensor& text) const {
   return {SplitHeads(norm_k_.Forward(k_.Forward(text)), heads_), SplitHeads(v_.Forward(text), heads_)};
 }
 
+void AttentionLayer::ListLinears(const std::string& prefix, std::map<std::string, Linear*>& list) {
+  list[prefix + "to_q"] = &q_;
+  list[prefix + "to_k"] = &k_;
+  list[prefix + "to_v"] = &v_;
+  list[prefix + "to_out.0"] = &out_;
+}
+
+void Block::ListLinears(const std::string& prefix, std::map<std::string, Linear*>& list) {
+  attn1_.ListLinears(prefix + "attn1.", list);
+  attn2_.ListLinears(prefix + "attn2.", list);
+  list[prefix + "ffn.net.0.proj"] = &ffn_in_;
+  list[prefix + "ffn.net.2"] = &ffn_out_;
+}
+
 Block::Block(const Scope& scope, const TransformerConfig& config)
     : eps_(config.eps),
       attn1_(scope / "attn1", config),

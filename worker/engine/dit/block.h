@@ -4,6 +4,9 @@
 
 #include <ATen/ATen.h>
 
+#include <map>
+#include <string>
+
 #include "worker/engine/dit/transformer.h"
 #include "worker/engine/nn/layers.h"
 
@@ -38,6 +41,8 @@ class AttentionLayer {
   at::Tensor CrossAttend(const at::Tensor& x, const KeyValue& text) const;
   // text [B, length, D].
   KeyValue TextKeyValue(const at::Tensor& text) const;
+  // As Transformer::Linears; `prefix` ends with a dot.
+  void ListLinears(const std::string& prefix, std::map<std::string, Linear*>& list);
 
  private:
   int64_t heads_;
@@ -55,6 +60,7 @@ class Block {
   at::Tensor Forward(const at::Tensor& x, const Modulation& modulation, const at::Tensor& rotations,
                      const KeyValue& text) const;
   KeyValue TextKeyValue(const at::Tensor& text) const { return attn2_.TextKeyValue(text); }
+  void ListLinears(const std::string& prefix, std::map<std::string, Linear*>& list);
 
  private:
   double eps_;

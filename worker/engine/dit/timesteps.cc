@@ -43,4 +43,10 @@ TimeEmbedding::Output TimeEmbedding::Forward(const at::Tensor& timesteps) const 
   return {embedded, proj_.Forward(at::silu(embedded)).unflatten(-1, {6, -1})};
 }
 
+void TimeEmbedding::ListLinears(const std::string& prefix, std::map<std::string, Linear*>& list) {
+  list[prefix + "time_embedder.linear_1"] = &linear_1_;
+  list[prefix + "time_embedder.linear_2"] = &linear_2_;
+  list[prefix + "time_proj"] = &proj_;
+}
+
 }  // namespace svi::engine

@@ -4,6 +4,9 @@
 
 #include <ATen/ATen.h>
 
+#include <map>
+#include <string>
+
 #include "worker/engine/nn/layers.h"
 
 namespace svi::engine {
@@ -32,6 +35,8 @@ class TimeEmbedding {
   // Scope: "condition_embedder".
   TimeEmbedding(const Scope& scope, int64_t freq_dim, int64_t dim);
   Output Forward(const at::Tensor& timesteps) const;
+  // As Transformer::Linears; `prefix` ends with a dot.
+  void ListLinears(const std::string& prefix, std::map<std::string, Linear*>& list);
 
  private:
   int64_t freq_dim_;

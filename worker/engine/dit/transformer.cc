@@ -108,6 +108,30 @@ std::shared_ptr<const TextContext> Transformer::PrepareText(const at::Tensor& te
   return context;
 }
 
+std::shared_ptr<const TextContext> Transformer::JoinText(const TextContext& first,
+                                                         const TextContext& second) {
+  Check(first.layers.size() == second.layers.size(), "the texts were prepared by different models");
+  auto joined = std::make_shared<TextContext>();
+  joined->batch = first.batch + second.batch;
+  for (size_t i = 0; i < first.layers.size(); ++i) {
+    joined->layers.push_back({at::cat({first.layers[i].key, second.layers[i].key}),
+                              at::cat({first.layers[i].value, second.layers[i].value})});
+  }
+  return joined;
+}
+
+std::map<std::string, Linear*> Transformer::Linears() {
+  std::map<std::string, Linear*> list;
+  impl_->time_embedding.ListLinears("condition_embedder.", list);
+  list["condition_embedder.text_embedder.linear_1"] = &impl_->text_in;
+  list["condition_embedder.text_embedder.linear_2"] = &impl_->text_out;
+  for (size_t i = 0; i < impl_->blocks.size(); ++i) {
+    impl_->blocks[i].ListLinears("blocks." + std::to_string(i) + ".", list);
+  }
+  list["proj_out"] = &impl_->proj_out;
+  return list;
+}
+
 at::Tensor Transformer::Forward(const at::Tensor& hidden, const at::Tensor& timestep,
                                 const TextContext& text) const {
   const TokenGrid grid = impl_->CheckInputs(hidden, timestep, text);

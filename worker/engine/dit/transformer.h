@@ -5,9 +5,11 @@
 #include <ATen/ATen.h>
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 
+#include "worker/engine/nn/layers.h"
 #include "worker/engine/weights/weight_source.h"
 
 namespace svi::engine {
@@ -45,11 +47,18 @@ class Transformer {
   // text: [B, L, text_dim] → what Forward needs of it. Rows past the prompt are zero and are attended to
   // (Wan's way).
   std::shared_ptr<const TextContext> PrepareText(const at::Tensor& text) const;
+  // Two contexts of texts of one length as one batch, `first` in front.
+  static std::shared_ptr<const TextContext> JoinText(const TextContext& first, const TextContext& second);
 
   // hidden [B, C, F, H, W]; timestep [B] or [B, tokens] (tokens = F·H/2·W/2), any real dtype, fractional
   // allowed; returns [B, C_out, F, H, W] in hidden's dtype. Computes modulation once for each distinct
   // timestep of a row.
   at::Tensor Forward(const at::Tensor& hidden, const at::Tensor& timestep, const TextContext& text) const;
+
+  // Every linear layer by its module's name in Diffusers' spelling ("blocks.0.attn1.to_q", "proj_out"): what
+  // a LoRA may change. Valid as long as the transformer. Contexts from PrepareText hold the weights of their
+  // time.
+  std::map<std::string, Linear*> Linears();
 
  private:
   struct Impl;

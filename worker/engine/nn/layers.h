@@ -15,6 +15,11 @@ class Linear {
   Linear(const Scope& scope, int64_t in_features, int64_t out_features, bool bias = true);
   at::Tensor Forward(const at::Tensor& x) const;
 
+  // [out, in]; a LoRA puts a merged one in its place, of the same shape and dtype and on the same device. Not
+  // while Forward runs.
+  const at::Tensor& weight() const { return weight_; }
+  void set_weight(at::Tensor weight) { weight_ = std::move(weight); }
+
  private:
   at::Tensor weight_, bias_;
 };

@@ -6,19 +6,11 @@
 #include <string>
 
 #include "engine/types.h"
+#include "worker/engine/as_status.h"
 #include "worker/engine/svi/carry.h"
 #include "worker/engine/svi/pipeline.h"
 
 namespace svi::engine {
-
-// Ends a clip early, with the status that GenerateClip is to return: cancelled, or a frame that could not be
-// taken.
-class ClipStopped : public std::runtime_error {
- public:
-  explicit ClipStopped(absl::Status status)
-      : std::runtime_error(std::string(status.message())), status(status) {}
-  const absl::Status status;
-};
 
 class Chain {
  public:

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "worker/engine/checkpoint/loaders.h"
 #include "worker/engine/dit/transformer.h"
 #include "worker/engine/svi/defaults.h"
 #include "worker/engine/text/prompt_encoder.h"
@@ -28,11 +29,6 @@ struct Pipeline {
 // Throws std::invalid_argument (names every bad tensor of the first bad component, or the bad config field)
 // and MissingFile.
 Pipeline LoadPipeline(const std::string& dir, at::Device device);
-
-// A file or folder that should be there is not; the message names it relative to the checkpoint.
-class MissingFile : public std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
 
 }  // namespace svi::engine
 

@@ -109,7 +109,7 @@ at::Tensor Vae::Normalize(const at::Tensor& mean) const {
 
 at::Tensor Vae::Encode(const at::Tensor& video) const { return Normalize(EncodeMean(video)); }
 
-std::unique_ptr<DecoderState> Vae::NewDecoderState() const {
+std::unique_ptr<DecoderState> Vae::NewDecoderState(int64_t) const {
   return std::make_unique<StreamingDecoderState>(impl_->decoder.NewState());
 }
 
@@ -132,9 +132,9 @@ at::Tensor Vae::DecodeNext(const at::Tensor& latent, DecoderState& state) const 
   return Unpatchify(frames).clamp_(-1, 1);
 }
 
-at::Tensor Vae::Decode(const at::Tensor& latents) const {
+at::Tensor Vae::Decode(const at::Tensor& latents, int64_t tile) const {
   CheckLatents(latents, impl_->config.z_dim);
-  const std::unique_ptr<DecoderState> state = NewDecoderState();
+  const std::unique_ptr<DecoderState> state = NewDecoderState(tile);
   std::vector<at::Tensor> frames;
   for (int64_t t = 0; t < latents.size(2); ++t) frames.push_back(DecodeNext(latents.narrow(2, t, 1), *state));
   return frames.size() == 1 ? frames[0] : at::cat(frames, 2);

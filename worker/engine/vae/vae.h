@@ -50,12 +50,16 @@ class Vae {
   at::Tensor Normalize(const at::Tensor& mean) const;
 
   // Decoding streams, one latent at a time, so that memory does not grow with the video's length.
-  std::unique_ptr<DecoderState> NewDecoderState() const;
+  // `tile`: side, in latents, of the tiles that a frame is decoded in; 0: untiled. Tiles overlap by the
+  // decoder's reach in space and the part of it that sees a whole frame (the middle block's attention) is not
+  // tiled, so the result is the untiled one's but for rounding: there are no seams. Throws
+  // std::invalid_argument on a negative one.
+  std::unique_ptr<DecoderState> NewDecoderState(int64_t tile = 0) const;
   // latent: normalised [B, z, 1, h, w] → frames [B, 3, n, 16h, 16w] in [-1, 1], clamped; n = 1 for the first
   // latent of the state's life, 4 afterwards.
   at::Tensor DecodeNext(const at::Tensor& latent, DecoderState& state) const;
   // All latents [B, z, T, h, w] of one video → [B, 3, 4T-3, 16h, 16w].
-  at::Tensor Decode(const at::Tensor& latents) const;
+  at::Tensor Decode(const at::Tensor& latents, int64_t tile = 0) const;
 
   // After decoding this many latents that precede a point of one video (the first of them standing in for the
   // video's start), the state equals the one that has decoded the video from its beginning. Finite: causal

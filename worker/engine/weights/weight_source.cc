@@ -15,8 +15,8 @@ std::string ShapeText(at::IntArrayRef shape) {
 }  // namespace
 
 WeightSource::WeightSource(std::string component, std::map<std::string, at::Tensor> tensors,
-                           at::Device device)
-    : component_(std::move(component)), tensors_(std::move(tensors)), device_(device) {}
+                           at::Device device, std::optional<at::ScalarType> dtype)
+    : component_(std::move(component)), tensors_(std::move(tensors)), device_(device), dtype_(dtype) {}
 
 at::Tensor WeightSource::Take(const std::string& name, at::IntArrayRef shape) {
   const auto found = tensors_.find(name);
@@ -37,7 +37,7 @@ at::Tensor WeightSource::Take(const std::string& name, at::IntArrayRef shape) {
     return {};
   }
   parameters_ += static_cast<uint64_t>(tensor.numel());
-  return tensor.to(device_);
+  return tensor.to(device_, dtype_.value_or(tensor.scalar_type()));
 }
 
 void WeightSource::Finish() {

@@ -5,6 +5,7 @@
 #include <ATen/ATen.h>
 
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -17,11 +18,12 @@ namespace svi::engine {
 class WeightSource {
  public:
   virtual ~WeightSource() = default;
-  // `component` is for messages ("transformer"). Tensors may be views of a mapped file.
-  WeightSource(std::string component, std::map<std::string, at::Tensor> tensors,
-               at::Device device = at::kCPU);
+  // `component` is for messages ("transformer"). Tensors may be views of a mapped file. `dtype`: what Take
+  // converts to; none: as stored.
+  WeightSource(std::string component, std::map<std::string, at::Tensor> tensors, at::Device device = at::kCPU,
+               std::optional<at::ScalarType> dtype = std::nullopt);
 
-  // The tensor, moved to the device in its stored dtype. If it is missing or has another shape, notes that
+  // The tensor, moved to the device. If it is missing or has another shape, notes that
   // and returns an undefined tensor: do not use it before Finish(). Virtual, so that svi-worker init-model
   // can build a model over weights that are made as they are asked for.
   virtual at::Tensor Take(const std::string& name, at::IntArrayRef shape);
@@ -36,6 +38,7 @@ class WeightSource {
   std::string component_;
   std::map<std::string, at::Tensor> tensors_;
   at::Device device_;
+  std::optional<at::ScalarType> dtype_;
   std::vector<std::string> problems_;
   uint64_t parameters_ = 0;
 };

@@ -14,14 +14,29 @@
 namespace svi::engine {
 
 struct EngineOptions {
-  // Checkpoint folder in Diffusers layout: transformer/, vae/, text_encoder/, tokenizer/, scheduler/,
-  // model_index.json.
+  // Checkpoint folder, in Diffusers' layout (transformer/, vae/, text_encoder/, tokenizer/, scheduler/) or in
+  // Wan's own (sharded safetensors, Wan2.2_VAE.pth, models_t5_umt5-xxl-enc-bf16.pth, google/umt5-xxl/); told
+  // apart by content.
   std::string model_dir;
   // "auto" (CUDA if there is a device, else CPU), "cpu", "cuda", "cuda:N".
   std::string device = "auto";
   // Threads of one operation on a CPU; 0: as many as there are cores. Results are bit-identical for equal
   // numbers only.
   int num_threads = 0;
+  // Whose weights leave memory while they are not needed: "none", "text-encoder", "vae", "all"; "auto": the
+  // text encoder's on a CPU, where they are mapped and come back from the page cache, and on a GPU that the
+  // whole model would fill.
+  std::string offload = "auto";
+  // Guidance as one "batch" of both branches or as "two-pass"; "auto": one batch while it is small enough
+  // that weights, not tokens, cost the time.
+  std::string guidance = "auto";
+  // "float32", or "bfloat16": faster on a GPU, but leaves artefacts that add up over clips (a warning).
+  std::string vae_dtype = "float32";
+  // Side of the tiles that the VAE decodes a frame in, in latents (16 pixels each); 0: untiled. Less memory,
+  // more time (a warning).
+  int vae_tile = 0;
+  // Folder of LoRA files, NAME.safetensors each; empty: none.
+  std::string lora_dir;
 };
 
 struct EngineInfo {
@@ -35,6 +50,7 @@ struct EngineInfo {
 struct MemoryUse {
   uint64_t resident_bytes = 0;  // of this process
   uint64_t device_bytes = 0;    // allocated on the GPU, 0 on a CPU
+  uint64_t lora_bytes = 0;      // of merged weights that stand in for the base's
 };
 
 // Thread-compatible: one clip at a time.
@@ -58,6 +74,11 @@ class Engine {
                                                   const ClipCallbacks& callbacks) = 0;
 
   virtual MemoryUse memory() const = 0;
+
+  // Looks at the LoRA folder: reads the headers of files that are new or have changed, so a second call costs
+  // one directory listing. Any thread, also while a clip is made. A folder that cannot be read is an empty
+  // one with a refusal.
+  virtual LoraFolder ScanLoras() = 0;
 };
 
 // Width and height that the model uses for a picture when none are asked for: the picture's aspect at most

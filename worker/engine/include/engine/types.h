@@ -78,6 +78,25 @@ struct ClipResult {
   int frame_count = 0;  // new frames that were handed to ClipCallbacks::frame
   std::string carry;    // what the next clip needs: a safetensors file, opaque outside the engine
   absl::Duration encode_time, denoise_time, decode_time;
+  absl::Duration lora_time;  // putting other LoRAs in place before it; zero if they were in place
+};
+
+// What a LoRA folder holds.
+struct LoraFolder {
+  struct Lora {
+    std::string name;     // the file's, without .safetensors
+    int64_t rank = 0;     // the largest of its modules
+    int64_t modules = 0;  // linear layers that it changes
+    bool operator==(const Lora&) const = default;
+  };
+  struct Refused {
+    std::string file;
+    std::string why;
+    bool operator==(const Refused&) const = default;
+  };
+  std::vector<Lora> loras;       // usable, by name
+  std::vector<Refused> refused;  // by file name
+  bool operator==(const LoraFolder&) const = default;
 };
 
 }  // namespace svi::engine

@@ -1,5 +1,3 @@
-#include "engine/checkpoint_tools.h"
-
 #include <ATen/CPUGeneratorImpl.h>
 
 #include <cmath>
@@ -8,6 +6,7 @@
 #include <map>
 #include <stdexcept>
 
+#include "engine/checkpoint_tools.h"
 #include "nlohmann/json.hpp"
 #include "worker/engine/dit/transformer.h"
 #include "worker/engine/svi/defaults.h"

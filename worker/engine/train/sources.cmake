@@ -1,0 +1,1 @@
+target_sources(svi_engine PRIVATE)
