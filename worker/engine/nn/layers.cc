@@ -7,11 +7,7 @@ Linear::Linear(const Scope& scope, int64_t in_features, int64_t out_features, bo
   if (bias) bias_ = scope.Take("bias", {out_features});
 }
 
-at::Tensor Linear::Forward(const at::Tensor& x) const {
-  const at::ScalarType dtype = x.scalar_type();
-  if (!bias_.defined()) return at::linear(x, weight_.to(dtype));
-  return at::linear(x, weight_.to(dtype), bias_.to(dtype));
-}
+at::Tensor Linear::Forward(const at::Tensor& x) const { return LinearUpcast(x, weight_, bias_); }
 
 RmsNorm::RmsNorm(const Scope& scope, int64_t width, double eps)
     : weight_(scope.Take("weight", {width})), eps_(eps) {}

@@ -9,6 +9,11 @@
 
 namespace svi::engine {
 
+// x W^T + b over the last axis in x's dtype; weight [out, in] and bias [out] (or undefined) of any floating
+// dtype. On a CPU a narrower weight is widened into memory that this thread keeps for it (at most 192 MiB),
+// never as a whole new tensor. Bit-identical for equal shapes and numbers of threads.
+at::Tensor LinearUpcast(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias = {});
+
 // y = x W^T + b over the last axis. Takes "weight" [out, in] and "bias" [out].
 class Linear {
  public:

@@ -1,4 +1,6 @@
-target_sources(svi_engine PRIVATE ${CMAKE_CURRENT_LIST_DIR}/layers.cc)
+target_sources(svi_engine PRIVATE
+  ${CMAKE_CURRENT_LIST_DIR}/layers.cc
+  ${CMAKE_CURRENT_LIST_DIR}/linear_upcast.cc)
 target_sources(svi_engine PRIVATE
   ${CMAKE_CURRENT_LIST_DIR}/device.cc
   ${CMAKE_CURRENT_LIST_DIR}/device_$<IF:$<BOOL:${SVI_WITH_CUDA}>,cuda,cpu>.cc)
