@@ -34,11 +34,43 @@ void RequireIfPresent(const json& config, const char* field, const json& value) 
   }
 }
 
-}  // namespace
+double Eps(const json& config, double otherwise) {
+  const auto found = config.find("eps");
+  if (found == config.end()) return otherwise;
+  if (!found->is_number()) Refuse("eps must be a number");
+  const double eps = found->get<double>();
+  if (!(eps > 0.0) || !std::isfinite(eps)) Refuse("eps must be positive");
+  return eps;
+}
 
-TransformerConfig TransformerConfig::FromJson(const std::string& text) {
-  const json config = json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (!config.is_object()) Refuse("is not a JSON object");
+// Wan's own config.json of a WanModel.
+TransformerConfig FromOriginal(const json& config) {
+  RequireIfPresent(config, "_class_name", "WanModel");
+  RequireIfPresent(config, "patch_size", {1, 2, 2});
+  RequireIfPresent(config, "window_size", {-1, -1});
+  RequireIfPresent(config, "qk_norm", true);
+  RequireIfPresent(config, "cross_attn_norm", true);
+  // All of them are the same network; they differ in what the channels mean.
+  if (const auto type = config.find("model_type");
+      type != config.end() && *type != "ti2v" && *type != "t2v" && *type != "i2v") {
+    Refuse("model_type must be \"ti2v\", \"t2v\" or \"i2v\"");
+  }
+  TransformerConfig result;
+  const int64_t dim = Size(config, "dim");
+  result.num_attention_heads = Size(config, "num_heads");
+  if (dim % result.num_attention_heads != 0) Refuse("dim must be a multiple of num_heads");
+  result.attention_head_dim = dim / result.num_attention_heads;
+  result.in_channels = Size(config, "in_dim");
+  result.out_channels = Size(config, "out_dim");
+  // Wan's code does not write this field; its default is the class's.
+  if (config.contains("text_dim")) result.text_dim = Size(config, "text_dim");
+  result.freq_dim = Size(config, "freq_dim");
+  result.ffn_dim = Size(config, "ffn_dim");
+  result.num_layers = Size(config, "num_layers");
+  return result;
+}
+
+TransformerConfig FromDiffusers(const json& config) {
   RequireIfPresent(config, "_class_name", "WanTransformer3DModel");
   RequireIfPresent(config, "patch_size", {1, 2, 2});
   RequireIfPresent(config, "qk_norm", "rms_norm_across_heads");
@@ -46,7 +78,6 @@ TransformerConfig TransformerConfig::FromJson(const std::string& text) {
   RequireIfPresent(config, "image_dim", nullptr);
   RequireIfPresent(config, "added_kv_proj_dim", nullptr);
   RequireIfPresent(config, "pos_embed_seq_len", nullptr);
-
   TransformerConfig result;
   result.num_attention_heads = Size(config, "num_attention_heads");
   result.attention_head_dim = Size(config, "attention_head_dim");
@@ -56,18 +87,27 @@ TransformerConfig TransformerConfig::FromJson(const std::string& text) {
   result.freq_dim = Size(config, "freq_dim");
   result.ffn_dim = Size(config, "ffn_dim");
   result.num_layers = Size(config, "num_layers");
-  if (result.dim() > kMaxSize)
+  return result;
+}
+
+}  // namespace
+
+TransformerConfig TransformerConfig::FromJson(const std::string& text) {
+  const json config = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (!config.is_object()) Refuse("is not a JSON object");
+  const bool original =
+      !config.contains("num_attention_heads") && (config.contains("dim") || config.contains("num_heads"));
+  TransformerConfig result = original ? FromOriginal(config) : FromDiffusers(config);
+  result.eps = Eps(config, result.eps);
+  if (result.dim() > kMaxSize) {
     Refuse("num_attention_heads times attention_head_dim is above " + std::to_string(kMaxSize));
+  }
   // Six: one rotated pair for each of the three axes.
   if (result.attention_head_dim % 2 != 0 || result.attention_head_dim < 6) {
-    Refuse("attention_head_dim must be even and at least 6");
+    Refuse(original ? "dim divided by num_heads must be even and at least 6"
+                    : "attention_head_dim must be even and at least 6");
   }
   if (result.freq_dim % 2 != 0) Refuse("freq_dim must be even");
-  if (const auto eps = config.find("eps"); eps != config.end()) {
-    if (!eps->is_number()) Refuse("eps must be a number");
-    result.eps = eps->get<double>();
-    if (!(result.eps > 0.0) || !std::isfinite(result.eps)) Refuse("eps must be positive");
-  }
   return result;
 }
 

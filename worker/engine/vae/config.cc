@@ -32,6 +32,12 @@ const std::vector<double>& Wan22Std() {
   return table;
 }
 
+// Empty if the table is too short.
+std::vector<double> Beginning(const std::vector<double>& table, int64_t entries) {
+  if (entries < 1 || entries > static_cast<int64_t>(table.size())) return {};
+  return {table.begin(), table.begin() + entries};
+}
+
 [[noreturn]] void Fail(const std::string& field, const std::string& why) {
   throw std::invalid_argument("VAE config: " + field + " " + why);
 }
@@ -134,7 +140,8 @@ VaeConfig CompleteVaeConfig(VaeConfig config) {
 VaeConfig VaeConfig::FromJson(const std::string& text) {
   const Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (!json.is_object()) throw std::invalid_argument("VAE config: not a JSON object");
-  Require(json, "_class_name", "AutoencoderKLWan");
+  const bool original = json.contains("dim") || json.contains("dec_dim");  // Wan's own names
+  if (!original) Require(json, "_class_name", "AutoencoderKLWan");
   Require(json, "is_residual", true);
   Require(json, "patch_size", kVaePatch);
   Require(json, "in_channels", kVaePatchedChannels);
@@ -143,7 +150,9 @@ VaeConfig VaeConfig::FromJson(const std::string& text) {
   Require(json, "scale_factor_spatial", kVaeSpatialFactor);
   Require(json, "scale_factor_temporal", kVaeTemporalFactor);
   VaeConfig config;
+  ReadInteger(json, "dim", config.base_dim);
   ReadInteger(json, "base_dim", config.base_dim);
+  ReadInteger(json, "dec_dim", config.decoder_base_dim);
   // Diffusers writes null for "as the encoder's".
   if (json.contains("decoder_base_dim") && json["decoder_base_dim"].is_null()) {
     config.decoder_base_dim = config.base_dim;
@@ -154,6 +163,9 @@ VaeConfig VaeConfig::FromJson(const std::string& text) {
   ReadIntegers(json, "dim_mult", config.dim_mult);
   ReadInteger(json, "num_res_blocks", config.num_res_blocks);
   Read(json, "temperal_downsample", config.temperal_downsample);
+  // A smaller model without tables of its own has the beginning of Wan 2.2's.
+  if (!json.contains("latents_mean")) config.latents_mean = Beginning(Wan22Mean(), config.z_dim);
+  if (!json.contains("latents_std")) config.latents_std = Beginning(Wan22Std(), config.z_dim);
   Read(json, "latents_mean", config.latents_mean);
   Read(json, "latents_std", config.latents_std);
   return CompleteVaeConfig(std::move(config));

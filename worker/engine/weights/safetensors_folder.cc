@@ -7,6 +7,7 @@
 #include "worker/engine/weights/mapped_file.h"
 #include "worker/engine/weights/safetensors.h"
 #include "worker/engine/weights/safetensors_header.h"
+#include "worker/engine/weights/safetensors_index.h"
 
 namespace svi::engine {
 namespace {
@@ -19,10 +20,11 @@ bool IsPlainFileName(const std::string& name) {
          name.find('\\') == std::string::npos && name.find('\0') == std::string::npos;
 }
 
-// Tensor name → file name.
-std::map<std::string, std::string> ReadWeightMap(const std::string& path) {
-  const std::string name = BaseName(path);
-  const auto file = MappedFile::Open(path);
+}  // namespace
+
+std::map<std::string, std::string> ReadSafetensorsIndex(const std::string& index_path) {
+  const std::string name = BaseName(index_path);
+  const auto file = MappedFile::Open(index_path);
   if (file->bytes().size() > kMaxHeaderBytes) RefuseFile(name, "is larger than 100 MB");
   const json root = ParseStrictJsonObject(file->bytes(), 8, name);
   const auto found = root.find("weight_map");
@@ -37,15 +39,16 @@ std::map<std::string, std::string> ReadWeightMap(const std::string& path) {
   return result;
 }
 
-TensorFile ReadShards(const std::string& dir, const std::string& index_path) {
-  const auto weight_map = ReadWeightMap(index_path);
+TensorFile ReadSafetensorsShards(const std::string& index_path) {
+  const auto weight_map = ReadSafetensorsIndex(index_path);
+  const auto dir = std::filesystem::path(index_path).parent_path();
   std::set<std::string> shards;
   for (const auto& [tensor, shard] : weight_map) shards.insert(shard);
 
   TensorFile result;
   std::map<std::string, std::string> origin;
   for (const std::string& shard : shards) {
-    TensorFile part = ReadSafetensors((std::filesystem::path(dir) / shard).string());
+    TensorFile part = ReadSafetensors((dir / shard).string());
     result.metadata.merge(part.metadata);
     for (auto& [name, tensor] : part.tensors) {
       const auto [other, inserted] = origin.emplace(name, shard);
@@ -63,15 +66,13 @@ TensorFile ReadShards(const std::string& dir, const std::string& index_path) {
   return result;
 }
 
-}  // namespace
-
 TensorFile ReadSafetensorsFolder(const std::string& dir, const std::string& stem) {
   const auto base = std::filesystem::path(dir);
   const std::string single = (base / (stem + ".safetensors")).string();
   const std::string index = single + ".index.json";
   std::error_code ignored;
   if (std::filesystem::exists(single, ignored)) return ReadSafetensors(single);
-  if (std::filesystem::exists(index, ignored)) return ReadShards(dir, index);
+  if (std::filesystem::exists(index, ignored)) return ReadSafetensorsShards(index);
   throw std::system_error(std::make_error_code(std::errc::no_such_file_or_directory),
                           BaseName(single) + " or " + BaseName(index));
 }

@@ -1,0 +1,200 @@
+#include "worker/engine/checkpoint/loaders.h"
+
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <stdexcept>
+#include <utility>
+#include <vector>
+
+#include "worker/engine/checkpoint/component.h"
+#include "worker/engine/checkpoint/infer_config.h"
+#include "worker/engine/checkpoint/renamed_source.h"
+#include "worker/engine/checkpoint/weight_files.h"
+#include "worker/engine/text/json_reader.h"
+
+namespace svi::engine {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+// The published models' heads have this width, whatever their number.
+constexpr int64_t kUsualHeadDim = 128;
+
+std::optional<std::string> ReadText(const fs::path& path) {
+  if (!fs::is_regular_file(path)) return std::nullopt;
+  std::ifstream in(path, std::ios::binary);
+  std::ostringstream text;
+  text << in.rdbuf();
+  if (!in) throw std::runtime_error(path.filename().string() + " cannot be read");
+  return text.str();
+}
+
+void RequireFolder(const fs::path& root) {
+  if (!fs::is_directory(root)) throw MissingFile("the model folder does not exist");
+}
+
+// A component as it lies on disk.
+struct Stored {
+  ComponentWeights weights;
+  fs::path folder;
+  std::string relative;  // of the folder, for messages: "" or "vae/"
+};
+
+Stored FindComponent(Component component, const std::string& dir) {
+  const fs::path root(dir);
+  RequireFolder(root);
+  const ComponentTraits& traits = TraitsOf(component);
+  const fs::path own = root / traits.folder;
+  const std::string relative = std::string(traits.folder) + "/";
+  const bool has_folder = fs::is_directory(own);
+  if (has_folder) {
+    if (auto weights = FindWeights(component, own, relative)) return {std::move(*weights), own, relative};
+  }
+  if (auto weights = FindWeights(component, root, "")) return {std::move(*weights), root, ""};
+  if (!has_folder) {
+    throw MissingFile("the checkpoint has no " + std::string(traits.folder) + " weights: neither a folder " +
+                      relative + " nor a file with their tensors");
+  }
+  const std::string usual = std::string(traits.weights) + ".safetensors";
+  if (fs::exists(own / usual) || fs::exists(own / (usual + ".index.json"))) {
+    throw std::invalid_argument(relative + usual + " holds something else than the " + traits.folder +
+                                "'s tensors");
+  }
+  throw MissingFile("the checkpoint has no " + relative + usual + " (nor its .index.json)");
+}
+
+std::map<std::string, at::Tensor> UnderDiffusersNames(Component component, const ComponentWeights& weights) {
+  if (weights.layout == Layout::kDiffusers) return weights.tensors;
+  const KeyMap names = KeyMapOf(component, NamesOf(weights.tensors));
+  std::map<std::string, at::Tensor> result;
+  for (const auto& [original, tensor] : weights.tensors) {
+    if (const auto name = names.ToDiffusers(original)) result.emplace(*name, tensor);
+  }
+  return result;
+}
+
+// A config.json completed by what the tensors show, and where the two contradict each other.
+struct Settings {
+  json config;
+  std::string contradictions;  // empty, or " (config.json says …)"
+};
+
+// config.json beside the weights; nothing if there is none or it is another component's.
+std::optional<json> ReadConfig(Component component, const Stored& stored) {
+  const auto text = ReadText(stored.folder / "config.json");
+  const std::string name = stored.relative + "config.json";
+  const bool own_folder = !stored.relative.empty();
+  if (text) {
+    json config = ParseJson(*text, name);
+    const auto owner = RecognizeConfig(config);
+    if (own_folder || !owner || *owner == component) return config;
+    return std::nullopt;  // Wan's own layout: the transformer's config beside the other weights
+  }
+  if (stored.weights.layout == Layout::kDiffusers) throw MissingFile("the checkpoint has no " + name);
+  return std::nullopt;
+}
+
+// Without config.json nothing says how many heads there are.
+void AddUsualHeads(json& config, const Stored& stored) {
+  const int64_t dim = config.value("dim", int64_t{0});
+  if (dim < kUsualHeadDim || dim % kUsualHeadDim != 0) {
+    throw MissingFile("the checkpoint has no " + stored.relative +
+                      "config.json, and its tensors do not show the number of heads");
+  }
+  config["num_heads"] = dim / kUsualHeadDim;
+}
+
+// The transformer's fields that are missing are an error where Diffusers wrote the rest.
+bool MayComplete(Component component, const json& config) {
+  return component != Component::kTransformer || !config.contains("num_attention_heads");
+}
+
+Settings Complete(Component component, const Stored& stored) {
+  const json inferred = InferConfig(component, UnderDiffusersNames(component, stored.weights));
+  const auto given = ReadConfig(component, stored);
+  Settings settings{given.value_or(json::object()), ""};
+  json& config = settings.config;
+  const bool complete = MayComplete(component, config);
+  for (const ConfigField& field : InferredFields(component)) {
+    const auto value = inferred.find(field.name);
+    if (value == inferred.end()) continue;
+    const char* const stated = config.contains(field.name)       ? field.name
+                               : config.contains(field.original) ? field.original
+                                                                 : nullptr;
+    if (stated == nullptr) {
+      // Wan's transformers have Wan's names throughout.
+      const bool original_name = component == Component::kTransformer;
+      if (complete) config[original_name ? field.original : field.name] = *value;
+    } else if (config[stated] != *value && !config[stated].is_null()) {
+      settings.contradictions += (settings.contradictions.empty() ? " (" : ", ") + stored.relative +
+                                 "config.json says " + stated + " is " + config[stated].dump() +
+                                 ", the tensors say " + value->dump();
+    }
+  }
+  if (!settings.contradictions.empty()) settings.contradictions += ")";
+  if (component == Component::kTransformer && !given) AddUsualHeads(config, stored);
+  return settings;
+}
+
+// Builds a model over its weights and insists that all of them fit.
+template <typename Model, typename Config>
+Loaded<Model> Build(Component component, const std::string& dir, const LoadOptions& options) {
+  Stored stored = FindComponent(component, dir);
+  const Settings settings = Complete(component, stored);
+  const Config config = Config::FromJson(settings.config.dump());
+  const std::string name = TraitsOf(component).folder;
+  std::unique_ptr<WeightSource> weights;
+  if (stored.weights.layout == Layout::kDiffusers) {
+    weights = std::make_unique<WeightSource>(name, std::move(stored.weights.tensors), options.device,
+                                             options.dtype);
+  } else {
+    KeyMap names = KeyMapOf(component, NamesOf(stored.weights.tensors));
+    if constexpr (std::is_same_v<Config, VaeConfig>) names = KeyMap::Vae(config.num_res_blocks);
+    weights = std::make_unique<RenamedSource>(name, std::move(stored.weights.tensors), std::move(names),
+                                              options.device, options.dtype);
+  }
+  Loaded<Model> loaded;
+  loaded.model = std::make_unique<Model>(config, *weights);
+  try {
+    weights->Finish();
+  } catch (const std::invalid_argument& error) {
+    throw std::invalid_argument(error.what() + settings.contradictions);
+  }
+  loaded.parameters = weights->parameters();
+  return loaded;
+}
+
+}  // namespace
+
+Loaded<Transformer> LoadTransformer(const std::string& dir, const LoadOptions& options) {
+  return Build<Transformer, TransformerConfig>(Component::kTransformer, dir, options);
+}
+
+Loaded<Vae> LoadVae(const std::string& dir, const LoadOptions& options) {
+  return Build<Vae, VaeConfig>(Component::kVae, dir, options);
+}
+
+Loaded<UmT5Encoder> LoadTextEncoder(const std::string& dir, const LoadOptions& options) {
+  return Build<UmT5Encoder, UmT5Config>(Component::kTextEncoder, dir, options);
+}
+
+std::unique_ptr<Tokenizer> LoadTokenizer(const std::string& dir) {
+  const fs::path root(dir);
+  RequireFolder(root);
+  for (const fs::path& folder : {root / "tokenizer", root / "google" / "umt5-xxl", root}) {
+    if (fs::is_regular_file(folder / "tokenizer.json") || fs::is_regular_file(folder / "spiece.model")) {
+      return Tokenizer::Load(folder.string());
+    }
+  }
+  throw MissingFile(
+      "the checkpoint has no tokenizer.json nor spiece.model in tokenizer/ or google/umt5-xxl/");
+}
+
+std::string ReadOptionalText(const std::string& dir, const std::string& relative) {
+  return ReadText(fs::path(dir) / relative).value_or("");
+}
+
+}  // namespace svi::engine
