@@ -26,14 +26,18 @@ at::Tensor FlowSampler::Step(const at::Tensor& velocity, const at::Tensor& sampl
   return Advance(next_++, velocity.to(sample.scalar_type()), sample);
 }
 
-std::unique_ptr<FlowSampler> MakeSampler(Sampler kind, int steps, double shift) {
+std::unique_ptr<FlowSampler> MakeSampler(Sampler kind, Schedule schedule) {
   switch (kind) {
     case Sampler::kUniPc:
-      return std::make_unique<UniPcSampler>(UniPcSchedule(steps, shift));
+      return std::make_unique<UniPcSampler>(std::move(schedule));
     case Sampler::kEuler:
-      return std::make_unique<EulerSampler>(EulerSchedule(steps, shift));
+      return std::make_unique<EulerSampler>(std::move(schedule));
   }
   throw std::invalid_argument("unknown sampler");
+}
+
+std::unique_ptr<FlowSampler> MakeSampler(Sampler kind, int steps, double shift) {
+  return MakeSampler(kind, MakeSchedule(kind, steps, shift));
 }
 
 }  // namespace svi::engine

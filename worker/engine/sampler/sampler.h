@@ -37,6 +37,8 @@ class FlowSampler {
 
 // kUniPc: UniPC of order 2 on Wan's schedule. kEuler: Euler on SVI's.
 std::unique_ptr<FlowSampler> MakeSampler(Sampler kind, int steps, double shift);
+// The same over levels that somebody else chose.
+std::unique_ptr<FlowSampler> MakeSampler(Sampler kind, Schedule schedule);
 
 }  // namespace svi::engine
 

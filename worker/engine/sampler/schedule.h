@@ -4,6 +4,8 @@
 
 #include <vector>
 
+#include "engine/types.h"
+
 namespace svi::engine {
 
 struct Schedule {
@@ -19,6 +21,13 @@ Schedule UniPcSchedule(int steps, double shift);
 
 // SVI's: u falls evenly from 1, timesteps are fractional (float32 values).
 Schedule EulerSchedule(int steps, double shift);
+
+// UniPcSchedule or EulerSchedule.
+Schedule MakeSchedule(Sampler kind, int steps, double shift);
+
+// Given levels, with timesteps as `kind` has them. `sigmas`: falling, from at most 1 to exactly 0; UniPC's
+// first is below 1, where its logarithms are finite. Throws std::invalid_argument otherwise.
+Schedule ScheduleOf(Sampler kind, std::vector<double> sigmas);
 
 }  // namespace svi::engine
 

@@ -67,17 +67,26 @@ UmT5Config UmT5Config::FromJson(const std::string& text) {
   const auto size = [&](const char* field, int64_t& value) {
     value = json.Integer(field, value, 1, kLargestSize);
   };
-  size("d_model", config.d_model);
-  size("d_kv", config.d_kv);
-  size("d_ff", config.d_ff);
+  // Wan's own code calls some of them otherwise.
+  const auto named = [&](const char* field, const char* original) {
+    return json.Has(original) && !json.Has(field) ? original : field;
+  };
+  size(named("d_model", "dim"), config.d_model);
+  size(named("d_ff", "dim_ffn"), config.d_ff);
   size("num_heads", config.num_heads);
-  size("num_layers", config.num_layers);
-  size("vocab_size", config.vocab_size);
-  config.relative_attention_num_buckets =
-      json.Integer("relative_attention_num_buckets", config.relative_attention_num_buckets, 4, kLargestSize);
-  if (config.relative_attention_num_buckets % 4 != 0) {
-    json["relative_attention_num_buckets"].Fail("must be a multiple of 4");
+  size(named("num_layers", "encoder_layers"), config.num_layers);
+  size(named("vocab_size", "vocab"), config.vocab_size);
+  if (json.Has("dim_attn") && !json.Has("d_kv")) {
+    const int64_t inner = json["dim_attn"].Integer(1, kLargestSize);
+    if (inner % config.num_heads != 0) json["dim_attn"].Fail("must be a multiple of num_heads");
+    config.d_kv = inner / config.num_heads;
   }
+  size("d_kv", config.d_kv);
+  if (json.Bool("shared_pos", false)) json["shared_pos"].Fail("only false is supported");
+  const char* const buckets = named("relative_attention_num_buckets", "num_buckets");
+  config.relative_attention_num_buckets =
+      json.Integer(buckets, config.relative_attention_num_buckets, 4, kLargestSize);
+  if (config.relative_attention_num_buckets % 4 != 0) json[buckets].Fail("must be a multiple of 4");
   const int64_t exact = config.relative_attention_num_buckets / 4;
   config.relative_attention_max_distance = json.Integer(
       "relative_attention_max_distance", config.relative_attention_max_distance, exact + 1, kLargestSize);
@@ -121,6 +130,10 @@ struct UmT5Encoder::Impl {
   at::Tensor Attention(const Layer& layer, const at::Tensor& x, const at::Tensor& buckets,
                        const at::Tensor& mask) const;
   at::Tensor FeedForward(const Layer& layer, const at::Tensor& x) const;
+  void CheckShapes(const at::Tensor& input_ids, const at::Tensor& attention_mask) const;
+  // ids [B, L] and visible [B, L] bool, on the CPU → [B, L, d_model] in `dtype`, every row. Throws
+  // std::invalid_argument on ids outside of the vocabulary.
+  at::Tensor Encode(const at::Tensor& ids, const at::Tensor& visible, at::ScalarType dtype) const;
 };
 
 // Which row of a layer's bias table belongs to each pair (query, key): [length, length]. Half of the rows are
@@ -184,41 +197,59 @@ const UmT5Config& UmT5Encoder::config() const { return impl_->config; }
 
 at::Device UmT5Encoder::device() const { return impl_->embedding.device(); }
 
-at::Tensor UmT5Encoder::Forward(const at::Tensor& input_ids, const at::Tensor& attention_mask) const {
-  const at::NoGradGuard no_grad;
-  const UmT5Config& config = impl_->config;
+void UmT5Encoder::Impl::CheckShapes(const at::Tensor& input_ids, const at::Tensor& attention_mask) const {
   if (input_ids.dim() != 2 || input_ids.scalar_type() != at::kLong ||
       input_ids.sizes() != attention_mask.sizes()) {
     throw std::invalid_argument("input_ids must be int64 [B, L] and attention_mask of the same shape");
   }
-  const int64_t batch = input_ids.size(0);
-  const at::Tensor real = attention_mask.to(at::kCPU) != 0;
-  const at::Tensor result =
-      at::zeros({batch, input_ids.size(1), config.d_model}, at::TensorOptions(device()).dtype(at::kFloat));
-  const at::Tensor columns = real.any(0).nonzero();
-  if (columns.numel() == 0) return result;
-  const int64_t length = columns.max().item<int64_t>() + 1;
+}
 
-  const at::Tensor ids = input_ids.to(at::kCPU).narrow(1, 0, length);
+at::Tensor UmT5Encoder::Impl::Encode(const at::Tensor& ids, const at::Tensor& visible,
+                                     at::ScalarType dtype) const {
   if (ids.min().item<int64_t>() < 0 || ids.max().item<int64_t>() >= config.vocab_size) {
     throw std::invalid_argument("input_ids must be from 0 to " + std::to_string(config.vocab_size - 1));
   }
-  const at::Tensor visible = real.narrow(1, 0, length).to(device());
-  const at::Tensor mask =
-      at::zeros({batch, 1, 1, length}, result.options())
-          .masked_fill_(~visible.view({batch, 1, 1, length}), std::numeric_limits<float>::lowest());
-  const at::Tensor buckets = impl_->Buckets(length);
+  const int64_t batch = ids.size(0);
+  const int64_t length = ids.size(1);
+  const at::Device device = embedding.device();
+  const at::Tensor mask = at::zeros({batch, 1, 1, length}, at::TensorOptions(device).dtype(at::kFloat))
+                              .masked_fill_(~visible.to(device).view({batch, 1, 1, length}),
+                                            std::numeric_limits<float>::lowest());
+  const at::Tensor buckets = Buckets(length);
   at::Tensor x =
-      impl_->embedding.index_select(0, ids.flatten().to(device())).view({batch, length, config.d_model});
-  if (device().is_cpu()) x = x.to(at::kFloat);
-  for (const Layer& layer : impl_->layers) {
+      embedding.index_select(0, ids.flatten().to(device)).view({batch, length, config.d_model}).to(dtype);
+  for (const Layer& layer : layers) {
     const double eps = config.layer_norm_epsilon;
-    x = x + impl_->Attention(layer, RmsNorm(x, layer.attention_norm, eps), buckets, mask);
-    x = x + impl_->FeedForward(layer, RmsNorm(x, layer.feed_forward_norm, eps));
+    x = x + Attention(layer, RmsNorm(x, layer.attention_norm, eps), buckets, mask);
+    x = x + FeedForward(layer, RmsNorm(x, layer.feed_forward_norm, eps));
   }
-  x = RmsNorm(x, impl_->final_norm, config.layer_norm_epsilon).to(at::kFloat);
-  result.narrow(1, 0, length).copy_(x * visible.unsqueeze(-1));
+  return RmsNorm(x, final_norm, config.layer_norm_epsilon);
+}
+
+at::Tensor UmT5Encoder::Forward(const at::Tensor& input_ids, const at::Tensor& attention_mask) const {
+  const at::NoGradGuard no_grad;
+  const at::Tensor real = attention_mask.to(at::kCPU) != 0;
+  impl_->CheckShapes(input_ids, real);
+  const at::Tensor result = at::zeros({input_ids.size(0), input_ids.size(1), impl_->config.d_model},
+                                      at::TensorOptions(device()).dtype(at::kFloat));
+  const at::Tensor columns = real.any(0).nonzero();
+  if (columns.numel() == 0) return result;
+  const int64_t length = columns.max().item<int64_t>() + 1;
+  const at::Tensor ids = input_ids.to(at::kCPU).narrow(1, 0, length);
+  const at::Tensor visible = real.narrow(1, 0, length);
+  const at::ScalarType dtype = device().is_cpu() ? at::kFloat : impl_->embedding.scalar_type();
+  const at::Tensor rows = impl_->Encode(ids, visible, dtype).to(at::kFloat);
+  result.narrow(1, 0, length).copy_(rows * visible.unsqueeze(-1).to(device()));
   return result;
+}
+
+at::Tensor UmT5Encoder::ForwardAllRows(const at::Tensor& input_ids, const at::Tensor& attention_mask,
+                                       at::ScalarType dtype) const {
+  const at::NoGradGuard no_grad;
+  const at::Tensor real = attention_mask.to(at::kCPU) != 0;
+  impl_->CheckShapes(input_ids, real);
+  if (input_ids.numel() == 0) throw std::invalid_argument("input_ids is empty");
+  return impl_->Encode(input_ids.to(at::kCPU), real, dtype);
 }
 
 }  // namespace svi::engine

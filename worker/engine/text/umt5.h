@@ -47,6 +47,12 @@ class UmT5Encoder {
   // dtype on CUDA. Throws std::invalid_argument on ids outside of the vocabulary.
   at::Tensor Forward(const at::Tensor& input_ids, const at::Tensor& attention_mask) const;
 
+  // The same, but as transformers' UMT5EncoderModel has it: the rows of padding attend to the real tokens too
+  // and stay as they come out, real tokens may stand anywhere, and all arithmetic is in `dtype` (float32, or
+  // bfloat16: norms and softmax in float32 even so). Returns [B, L, d_model] in `dtype`.
+  at::Tensor ForwardAllRows(const at::Tensor& input_ids, const at::Tensor& attention_mask,
+                            at::ScalarType dtype) const;
+
  private:
   struct Impl;
   std::unique_ptr<Impl> impl_;

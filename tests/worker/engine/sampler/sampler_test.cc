@@ -58,6 +58,18 @@ TEST_P(SamplerParity, Schedule) {
   }
 }
 
+// The reference's levels come out of files as float32, its timesteps were formed before.
+TEST_P(SamplerParity, LevelsAloneGiveTheTimesteps) {
+  const auto steps = static_cast<size_t>(GetParam().steps);
+  const at::Tensor sigmas = Golden("sigmas"), timesteps = Golden("timesteps").to(at::kDouble);
+  std::vector<double> levels;
+  for (size_t i = 0; i < steps; ++i) levels.push_back(sigmas[i].item<float>());
+  levels.push_back(0.0);
+  const Schedule schedule = ScheduleOf(GetParam().kind, levels);
+  ASSERT_EQ(schedule.timesteps.size(), steps);
+  for (size_t i = 0; i < steps; ++i) EXPECT_EQ(schedule.timesteps[i], timesteps[i].item<double>()) << i;
+}
+
 TEST_P(SamplerParity, Trajectory) {
   const auto sampler = MakeSampler(GetParam().kind, GetParam().steps, GetParam().shift);
   const at::Tensor golden = Golden("x");
@@ -122,6 +134,17 @@ TEST(FlowSampler, RefusesImpossibleSchedules) {
       EXPECT_THROW(MakeSampler(kind, 4, shift), std::invalid_argument);
     }
   }
+}
+
+TEST(ScheduleOf, RefusesLevelsThatDoNotFallToZero) {
+  for (const Sampler kind : {Sampler::kUniPc, Sampler::kEuler}) {
+    for (const std::vector<double>& levels : std::vector<std::vector<double>>{
+             {}, {0.0}, {1.5, 0.0}, {0.5, 0.5, 0.0}, {0.5, 0.25}, {0.5, 0.0, -0.5}, {std::nan(""), 0.0}}) {
+      EXPECT_THROW((void)ScheduleOf(kind, levels), std::invalid_argument) << levels.size();
+    }
+  }
+  EXPECT_THROW((void)ScheduleOf(Sampler::kUniPc, {1.0, 0.0}), std::invalid_argument);
+  EXPECT_EQ(ScheduleOf(Sampler::kEuler, {1.0, 0.0}).timesteps, std::vector<double>{1000.0});
 }
 
 }  // namespace

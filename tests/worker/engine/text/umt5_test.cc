@@ -31,6 +31,39 @@ TEST_F(UmT5Test, LongPromptEqualsTransformers) {
   EXPECT_LE(MaxAbs(GoldenUmT5()->Forward(ids, at::ones_like(ids)), golden_.at("long_output")), 1e-5);
 }
 
+double RelativeError(const at::Tensor& a, const at::Tensor& b) {
+  return ((a.to(at::kFloat) - b).norm() / b.norm()).item<double>();
+}
+
+// tests/golden/components/make_fixtures.py: rows of padding included.
+TEST_F(UmT5Test, AllRowsEqualTransformers) {
+  const auto cases = ReadSafetensors(GoldenPath("components/text_encoder.safetensors")).tensors;
+  const auto run = [&](at::ScalarType dtype) {
+    return GoldenUmT5()->ForwardAllRows(cases.at("input_ids"), cases.at("attention_mask"), dtype);
+  };
+  const at::Tensor& expected = cases.at("last_hidden_state");
+  EXPECT_LE(MaxAbs(run(at::kFloat), expected), 1e-5);
+
+  const at::Tensor half = run(at::kBFloat16);
+  EXPECT_EQ(half.scalar_type(), at::kBFloat16);
+  const double reference_error = RelativeError(cases.at("last_hidden_state.bf16"), expected);
+  EXPECT_LE(RelativeError(half, expected), 1.5 * reference_error);
+  EXPECT_GT(RelativeError(half, expected), 0.5 * reference_error);
+  EXPECT_LE(RelativeError(half, cases.at("last_hidden_state.bf16").to(at::kFloat)), 1.5 * reference_error);
+}
+
+TEST_F(UmT5Test, RealTokensOfAllRowsAreForwards) {
+  const auto encoder = GoldenUmT5();
+  const at::Tensor all = encoder->ForwardAllRows(golden_.at("ids"), golden_.at("mask"), at::kFloat);
+  const at::Tensor real = all * golden_.at("mask").unsqueeze(-1);
+  EXPECT_LE(MaxAbs(real, encoder->Forward(golden_.at("ids"), golden_.at("mask"))), 1e-5);
+  EXPECT_GT(MaxAbs(all, real), 0.1);
+  EXPECT_THROW((void)encoder->ForwardAllRows(at::full({1, 2}, 200, at::kLong), at::ones({1, 2}), at::kFloat),
+               std::invalid_argument);
+  EXPECT_THROW((void)encoder->ForwardAllRows(at::zeros({1, 2}, at::kLong), at::ones({1, 3}), at::kFloat),
+               std::invalid_argument);
+}
+
 TEST_F(UmT5Test, MorePaddingChangesNothing) {
   const auto encoder = GoldenUmT5();
   const at::Tensor ids = at::constant_pad_nd(golden_.at("ids"), {0, 480});

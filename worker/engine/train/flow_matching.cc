@@ -1,0 +1,76 @@
+#include "worker/engine/train/flow_matching.h"
+
+#include <algorithm>
+#include <cmath>
+#include <stdexcept>
+#include <string>
+
+#include "worker/engine/sampler/schedule.h"
+
+namespace svi::engine {
+namespace {
+
+// Error grids are counted from the noise end, so index 0 is t = 1000. The first of equally near ones counts.
+int64_t NearestGrid(const std::vector<double>& grid_timesteps, double timestep) {
+  // The reference clamps to the whole timesteps of training.
+  const double t = std::clamp(timestep, 0.0, static_cast<double>(kTrainTimesteps - 1));
+  size_t nearest = 0;
+  for (size_t i = 1; i < grid_timesteps.size(); ++i) {
+    if (std::abs(grid_timesteps[i] - t) < std::abs(grid_timesteps[nearest] - t)) nearest = i;
+  }
+  return static_cast<int64_t>(nearest);
+}
+
+void CheckSameShape(const at::Tensor& tensor, const at::Tensor& latents, const char* name) {
+  if (tensor.defined() && tensor.sizes() != latents.sizes()) {
+    throw std::invalid_argument(std::string(name) + " and latents differ in shape");
+  }
+}
+
+}  // namespace
+
+TrainSchedule MakeTrainSchedule(double shift) {
+  const auto count = static_cast<double>(kTrainTimesteps);
+  TrainSchedule schedule;
+  schedule.sigmas = EulerSchedule(static_cast<int>(kTrainTimesteps), shift).sigmas;
+  schedule.sigmas.pop_back();  // the 0 that an integrator ends at
+  double sum = 0;
+  for (const double sigma : schedule.sigmas) {
+    schedule.timesteps.push_back(count * sigma);
+    const double distance = (count * sigma - count / 2) / count;
+    schedule.loss_weights.push_back(std::exp(-2.0 * distance * distance));
+  }
+  const double least = *std::min_element(schedule.loss_weights.begin(), schedule.loss_weights.end());
+  for (double& weight : schedule.loss_weights) sum += weight -= least;
+  for (double& weight : schedule.loss_weights) weight *= count / sum;
+
+  const std::vector<double> grid_timesteps = EulerSchedule(static_cast<int>(kErrorGrids), shift).timesteps;
+  for (const double t : schedule.timesteps) schedule.grids.push_back(NearestGrid(grid_timesteps, t));
+  return schedule;
+}
+
+TrainStep MakeTrainStep(const TrainSchedule& schedule, int64_t index, const at::Tensor& latents,
+                        const at::Tensor& noise, const at::Tensor& prediction, const at::Tensor& e_noise,
+                        const at::Tensor& e_latent) {
+  if (index < 0 || index >= kTrainTimesteps) {
+    throw std::invalid_argument("the timestep's index must be 0 to " + std::to_string(kTrainTimesteps - 1));
+  }
+  CheckSameShape(noise, latents, "noise");
+  CheckSameShape(prediction, latents, "prediction");
+  CheckSameShape(e_noise, latents, "noise_error");
+  CheckSameShape(e_latent, latents, "latent_error");
+
+  const double sigma = schedule.sigmas.at(static_cast<size_t>(index));
+  const at::Tensor noise_in = e_noise.defined() ? noise + e_noise : noise;
+  const at::Tensor latents_in = e_latent.defined() ? latents + e_latent : latents;
+  TrainStep step;
+  step.noisy_input = latents_in * (1.0 - sigma) + noise_in * sigma;
+  step.target = noise_in - latents;
+  const at::Tensor miss = prediction - step.target;
+  step.loss = miss.square().mean() * schedule.loss_weights.at(static_cast<size_t>(index));
+  step.noise_error = miss * (1.0 - sigma);
+  step.latent_error = miss * -sigma;
+  return step;
+}
+
+}  // namespace svi::engine
