@@ -3,7 +3,6 @@
 #define SVI_ENGINE_LORA_LORA_LIBRARY_H_
 
 #include <map>
-#include <memory>
 #include <mutex>
 #include <stdexcept>
 #include <string>
@@ -14,33 +13,47 @@
 
 namespace svi::engine {
 
-// Thread-safe.
+class UnknownLora : public std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+// Usable are files NAME.safetensors, NAME as the API allows it: 1 to 128 characters of [A-Za-z0-9._-]. Hidden
+// files, other files and folders are passed over. Thread-safe.
 class LoraLibrary {
  public:
+  // `dir` empty: no folder, no LoRAs.
   LoraLibrary(std::string dir, LoraTargets targets);
 
-  // As Engine::ScanLoras.
+  // As Engine::ScanLoras. Knows files whose data proved unusable in Open, too.
   LoraFolder Scan();
 
-  // A file as it is now, even if no scan has seen it yet. `version` changes whenever the file does (inode,
-  // size, time of change).
+  // A file as it is now, even if no scan has seen it yet. `version` is LoraFile's.
   struct Entry {
     std::string version;
     LoraWeights weights;
   };
-  // Throws UnknownLora if there is no such file, std::invalid_argument if it is not usable.
+  // Throws UnknownLora if there is no such file, std::invalid_argument ("LoRA 'NAME': ...") if it is not
+  // usable.
   Entry Open(const std::string& name);
+  // The version that Open would give, without reading anything. Throws UnknownLora.
+  std::string Version(const std::string& name) const;
 
  private:
-  struct Seen;
+  // A file as a version of it was found.
+  struct Seen {
+    std::string version;
+    LoraFolder::Lora lora;
+    std::string refused;  // why; empty: usable
+  };
+  using SeenFiles = std::map<std::string, Seen>;  // by file name
+
+  std::string PathOf(const std::string& name) const;
+  Seen Look(const std::string& file) const;
+
   const std::string dir_;
   const LoraTargets targets_;
   std::mutex mutex_;
-  std::map<std::string, std::shared_ptr<const Seen>> seen_ ABSL_GUARDED_BY(mutex_);
-};
-
-class UnknownLora : public std::runtime_error {
-  using std::runtime_error::runtime_error;
+  SeenFiles seen_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace svi::engine

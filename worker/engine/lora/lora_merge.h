@@ -2,7 +2,9 @@
 #ifndef SVI_ENGINE_LORA_LORA_MERGE_H_
 #define SVI_ENGINE_LORA_LORA_MERGE_H_
 
+#include <atomic>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -19,22 +21,32 @@ struct LoraUse {
   double strength;
 };
 
-// Replaces layers' weights by merged ones and puts the base's back: the base tensors themselves, so bit for
-// bit. Not thread-safe, and not while the transformer runs.
+// Replaces layers' weights by merged ones and puts the base's back, bit for bit: on a CPU the base tensors
+// themselves, elsewhere a copy of them that is kept in host memory, so that a GPU never holds both. Not
+// thread-safe but for merged_bytes(), and not while the transformer runs.
 class LoraMerge {
  public:
   // `transformer` must outlive it, and holds its base weights now.
   explicit LoraMerge(Transformer& transformer);
 
   // Base + Σ strength · scale · up · down, summed in float32, in the base's dtype and on its device; modules
-  // that none of `uses` names get the base's weight. If it throws (out of memory), the base is in place.
-  void Apply(const std::vector<LoraUse>& uses);
+  // that none of `uses` names get the base's weight. `before_layer` may throw to stop it. If it throws (that,
+  // out of memory), the base is in place.
+  void Apply(
+      const std::vector<LoraUse>& uses, const std::function<void()>& before_layer = [] {});
 
-  uint64_t merged_bytes() const;  // that stand beside the base's
+  uint64_t merged_bytes() const { return merged_bytes_; }  // that stand beside the base's
 
  private:
-  std::map<std::string, Linear*> linears_;
-  std::map<std::string, at::Tensor> base_;  // of the layers that hold a merged weight
+  struct Term;
+  void Merge(const std::string& name, const std::vector<Term>& terms);
+  void Restore(const std::string& name);
+  void RestoreAll();
+  void CountBytes();
+
+  const std::map<std::string, Linear*> linears_;
+  std::map<std::string, at::Tensor> base_;  // of the layers that hold a merged weight; on the CPU
+  std::atomic<uint64_t> merged_bytes_ = 0;
 };
 
 }  // namespace svi::engine

@@ -145,17 +145,22 @@ json ParseStrictJsonObject(std::string_view text, int max_depth, const std::stri
 }
 
 SafetensorsHeader ParseSafetensorsHeader(std::string_view file, const std::string& file_name) {
+  return ParseSafetensorsHeader(file, file.size(), file_name);
+}
+
+SafetensorsHeader ParseSafetensorsHeader(std::string_view beginning, uint64_t file_size,
+                                         const std::string& file_name) {
   uint64_t length = 0;
-  if (file.size() < sizeof(length)) RefuseFile(file_name, "is too short to be a safetensors file");
-  std::memcpy(&length, file.data(), sizeof(length));
+  if (beginning.size() < sizeof(length)) RefuseFile(file_name, "is too short to be a safetensors file");
+  std::memcpy(&length, beginning.data(), sizeof(length));
   if (length > kMaxHeaderBytes) {
     RefuseFile(file_name, "says its header has " + std::to_string(length) + " bytes; at most " +
                               std::to_string(kMaxHeaderBytes) + " are allowed");
   }
-  if (length > file.size() - sizeof(length)) {
+  if (length > beginning.size() - sizeof(length)) {
     RefuseFile(file_name, "ends inside its header of " + std::to_string(length) + " bytes");
   }
-  const std::string_view text = file.substr(sizeof(length), length);
+  const std::string_view text = beginning.substr(sizeof(length), length);
   if (text.empty() || text.front() != '{') RefuseFile(file_name, "has a header that does not begin with {");
   const uint64_t data_begin = sizeof(length) + length;
   const json root = ParseStrictJsonObject(text, 3, file_name);
@@ -171,9 +176,9 @@ SafetensorsHeader ParseSafetensorsHeader(std::string_view file, const std::strin
       }
       continue;
     }
-    header.entries.push_back(ParseEntry(name, value, data_begin, file.size() - data_begin, file_name));
+    header.entries.push_back(ParseEntry(name, value, data_begin, file_size - data_begin, file_name));
   }
-  CheckTiling(header.entries, data_begin, file.size(), file_name);
+  CheckTiling(header.entries, data_begin, file_size, file_name);
   return header;
 }
 

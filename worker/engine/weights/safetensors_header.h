@@ -32,6 +32,9 @@ inline constexpr uint64_t kMaxHeaderBytes = 100'000'000;
 // `file`: all of the file's bytes. Throws std::invalid_argument, naming the tensor, unless every size agrees
 // with every other: the spans lie in the data, do not overlap, leave no hole, and match shape and dtype.
 SafetensorsHeader ParseSafetensorsHeader(std::string_view file, const std::string& file_name);
+// The same from the beginning of a file of `file_size` bytes: the header has to be in it, the data need not.
+SafetensorsHeader ParseSafetensorsHeader(std::string_view beginning, uint64_t file_size,
+                                         const std::string& file_name);
 
 // A JSON object in which no key occurs twice at one place and nothing nests deeper than `max_depth`.
 nlohmann::json ParseStrictJsonObject(std::string_view text, int max_depth, const std::string& file_name);
