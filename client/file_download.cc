@@ -4,7 +4,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -24,15 +23,8 @@ absl::Status FileError(const char* what, const std::string& path) {
   return absl::InternalError(absl::StrCat("cannot ", what, " ", path, ": ", std::strerror(errno)));
 }
 
-std::string FinishDigest(EVP_MD_CTX* digest) {
-  std::array<unsigned char, EVP_MAX_MD_SIZE> out;
-  unsigned int length = 0;
-  EVP_DigestFinal_ex(digest, out.data(), &length);
-  return std::string(out.begin(), out.begin() + length);
-}
-
 // Feeds the rest of the file to the digest; returns the number of bytes, or -1.
-int64_t HashFile(int fd, EVP_MD_CTX* digest) {
+int64_t HashFile(int fd, Sha256& digest) {
   std::vector<char> buffer(1 << 20);
   int64_t total = 0;
   for (;;) {
@@ -40,7 +32,7 @@ int64_t HashFile(int fd, EVP_MD_CTX* digest) {
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return -1;
     if (n == 0) return total;
-    EVP_DigestUpdate(digest, buffer.data(), static_cast<size_t>(n));
+    digest.Update(absl::string_view(buffer.data(), static_cast<size_t>(n)));
     total += n;
   }
 }
@@ -58,21 +50,15 @@ bool FileMatches(const std::string& path, uint64_t size, const std::string& sha2
   bool matches =
       ::fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && static_cast<uint64_t>(info.st_size) == size;
   if (matches) {
-    std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX*)> digest(EVP_MD_CTX_new(), EVP_MD_CTX_free);
-    EVP_DigestInit_ex(digest.get(), EVP_sha256(), nullptr);
-    matches = HashFile(fd, digest.get()) >= 0 && FinishDigest(digest.get()) == sha256;
+    Sha256 digest;
+    matches = HashFile(fd, digest) >= 0 && digest.Finish() == sha256;
   }
   ::close(fd);
   return matches;
 }
 
 FileDownload::FileDownload(std::string path, std::string part, std::string expected)
-    : path_(std::move(path)),
-      part_path_(std::move(part)),
-      expected_sha256_(std::move(expected)),
-      digest_(EVP_MD_CTX_new(), EVP_MD_CTX_free) {
-  EVP_DigestInit_ex(digest_.get(), EVP_sha256(), nullptr);
-}
+    : path_(std::move(path)), part_path_(std::move(part)), expected_sha256_(std::move(expected)) {}
 
 absl::StatusOr<std::unique_ptr<FileDownload>> FileDownload::Open(const std::string& path,
                                                                  const std::string& expected_sha256) {
@@ -102,14 +88,14 @@ FileDownload::~FileDownload() {
 }
 
 absl::Status FileDownload::HashExisting() {
-  const int64_t there = HashFile(fd_, digest_.get());
+  const int64_t there = HashFile(fd_, digest_);
   if (there < 0) return FileError("read", part_path_);
   size_ = static_cast<uint64_t>(there);
   return absl::OkStatus();
 }
 
 absl::Status FileDownload::Append(std::string_view data) {
-  EVP_DigestUpdate(digest_.get(), data.data(), data.size());
+  digest_.Update(absl::string_view(data.data(), data.size()));
   size_ += data.size();
   while (!data.empty()) {
     const ssize_t n = ::write(fd_, data.data(), data.size());
@@ -122,15 +108,13 @@ absl::Status FileDownload::Append(std::string_view data) {
 
 absl::Status FileDownload::Restart() {
   if (::ftruncate(fd_, 0) != 0 || ::lseek(fd_, 0, SEEK_SET) != 0) return FileError("write", part_path_);
-  EVP_DigestInit_ex(digest_.get(), EVP_sha256(), nullptr);
+  digest_ = Sha256();
   size_ = 0;
   return absl::OkStatus();
 }
 
 absl::Status FileDownload::Commit(const std::string& sha256) {
-  std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX*)> copy(EVP_MD_CTX_new(), EVP_MD_CTX_free);
-  EVP_MD_CTX_copy_ex(copy.get(), digest_.get());
-  const std::string actual = FinishDigest(copy.get());
+  const std::string actual = std::exchange(digest_, Sha256()).Finish();
   const std::string& wanted = expected_sha256_.empty() ? sha256 : expected_sha256_;
   if (actual != wanted || actual != sha256) {
     return absl::DataLossError(

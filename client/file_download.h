@@ -2,8 +2,6 @@
 #ifndef SVI_CLIENT_FILE_DOWNLOAD_H_
 #define SVI_CLIENT_FILE_DOWNLOAD_H_
 
-#include <openssl/evp.h>
-
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -11,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "client/sha256.h"
 
 namespace svi::client {
 
@@ -33,7 +32,8 @@ class FileDownload {
   [[nodiscard]] absl::Status Append(std::string_view data);
   // Forgets all bytes.
   [[nodiscard]] absl::Status Restart();
-  // `sha256`: what the server says the file is, 32 bytes. Flushed to disk before it gets its name.
+  // `sha256`: what the server says the file is, 32 bytes. Flushed to disk before it gets its name. After an
+  // error only Restart may follow.
   [[nodiscard]] absl::Status Commit(const std::string& sha256);
   // Of the committed file, hexadecimal.
   const std::string& sha256_hex() const { return sha256_hex_; }
@@ -47,7 +47,7 @@ class FileDownload {
   uint64_t size_ = 0;
   bool committed_ = false;
   std::string sha256_hex_;
-  std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX*)> digest_;
+  Sha256 digest_;  // of the bytes so far
 };
 
 // Whether the file at `path` has exactly these contents.

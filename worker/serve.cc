@@ -135,6 +135,11 @@ int RunWorker(const ServeFlags& flags) {
   }
   const engine::EngineInfo& info = (*engine)->info();
   spdlog::info("model {}: {} parameters on {}", info.model_label, info.parameters, info.device);
+  for (const std::string& warning : info.warnings) spdlog::warn("{}", warning);
+  if (!flags.engine.lora_dir.empty()) {
+    const engine::LoraFolder loras = (*engine)->ScanLoras();
+    spdlog::info("LoRA folder: {} usable, {} refused", loras.loras.size(), loras.refused.size());
+  }
   WorkerMetrics metrics(info, Version());
   std::unique_ptr<prometheus::Exposer> exposer;
   if (!flags.metrics_listen.empty()) {

@@ -3,50 +3,12 @@
 #include <filesystem>
 #include <fstream>
 #include <iostream>
-#include <iterator>
 #include <utility>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 
 namespace svi::client {
-namespace {
-
-// As RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF.
-bool IsUtf8(std::string_view text) {
-  for (size_t i = 0; i < text.size();) {
-    const auto lead = static_cast<unsigned char>(text[i]);
-    const size_t length = lead < 0x80   ? 1
-                          : lead < 0xC2 ? 0
-                          : lead < 0xE0 ? 2
-                          : lead < 0xF0 ? 3
-                          : lead < 0xF5 ? 4
-                                        : 0;
-    if (length == 0 || i + length > text.size()) return false;
-    for (size_t k = 1; k < length; ++k) {
-      if ((static_cast<unsigned char>(text[i + k]) & 0xC0) != 0x80) return false;
-    }
-    const auto second = length > 1 ? static_cast<unsigned char>(text[i + 1]) : 0;
-    if (lead == 0xE0 && second < 0xA0) return false;
-    if (lead == 0xED && second > 0x9F) return false;
-    if (lead == 0xF0 && second < 0x90) return false;
-    if (lead == 0xF4 && second > 0x8F) return false;
-    i += length;
-  }
-  return true;
-}
-
-absl::StatusOr<std::vector<std::string>> Checked(std::vector<std::string> prompts) {
-  for (const std::string& prompt : prompts) {
-    absl::Status status = CheckUtf8("prompt", prompt);
-    if (!status.ok()) return status;
-  }
-  return prompts;
-}
-
-}  // namespace
-
 const std::vector<Command>& Commands() {
   static const auto* const kCommands = new std::vector<Command>{
       {"generate", "PICTURE --prompt=TEXT … [--out=DIR]", "Make a video and save its clips as they land",
@@ -168,28 +130,6 @@ absl::StatusOr<std::string> ReadUserFile(const std::string& path, uint64_t limit
     }
   }
   return bytes;
-}
-
-absl::Status CheckUtf8(std::string_view flag, std::string_view text) {
-  if (IsUtf8(text)) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat("--", std::string(flag), ": is not valid UTF-8"));
-}
-
-absl::StatusOr<std::vector<std::string>> GatherPrompts(const std::vector<std::string>& prompts,
-                                                       const std::string& prompts_file) {
-  std::vector<std::string> all = prompts;
-  if (prompts_file.empty()) return Checked(std::move(all));
-  std::ifstream file;
-  if (prompts_file != "-") {
-    file.open(prompts_file);
-    if (!file) return absl::InvalidArgumentError(absl::StrCat("--prompts-file: cannot read ", prompts_file));
-  }
-  std::istream& in = prompts_file == "-" ? std::cin : file;
-  for (std::string line; std::getline(in, line);) {
-    const std::string prompt(absl::StripAsciiWhitespace(line));
-    if (!prompt.empty()) all.push_back(prompt);
-  }
-  return Checked(std::move(all));
 }
 
 }  // namespace svi::client

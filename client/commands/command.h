@@ -88,14 +88,6 @@ absl::Status SaveClip(Session& session, const v1::Clip& clip, const std::string&
 // the exit code.
 int WatchToTheEnd(Session& session, const v1::Video& video, uint64_t after_sequence, const std::string& dir);
 
-// INVALID_ARGUMENT naming `flag` unless `text` is valid UTF-8: protobuf would not carry it, and say less.
-absl::Status CheckUtf8(std::string_view flag, std::string_view text);
-
-// --prompt and --prompts-file together: a prompt a line, blank ones skipped; "-" is standard input.
-// INVALID_ARGUMENT if one is not UTF-8.
-absl::StatusOr<std::vector<std::string>> GatherPrompts(const std::vector<std::string>& prompts,
-                                                       const std::string& prompts_file);
-
 // The bytes of a file of the user's; INVALID_ARGUMENT if it cannot be read or is larger than `limit`.
 absl::StatusOr<std::string> ReadUserFile(const std::string& path, uint64_t limit);
 

@@ -133,8 +133,11 @@ int RunWorkers(const Command& self, GlobalFlags globals, const Args& args, Inter
     if (session.out().json()) session.out().Json(worker);
     const std::string state =
         absl::AsciiStrToLower(v1::WorkerState_Name(worker.state()).substr(sizeof("WORKER_STATE_") - 1));
-    session.out().Line(absl::StrFormat("%-43s %-9s %s, %s, %d clips  %s", worker.name(), state,
-                                       worker.device(), worker.model(), worker.clips_done(), worker.clip()));
+    const std::string loras =
+        worker.loras().empty() ? "" : absl::StrFormat(", %d LoRAs", worker.loras_size());
+    session.out().Line(absl::StrFormat("%-43s %-9s %s, %s%s, %d clips  %s", worker.name(), state,
+                                       worker.device(), worker.model(), loras, worker.clips_done(),
+                                       worker.clip()));
   }
   if (response->workers().empty()) session.out().Line("no workers are connected");
   return kExitOk;

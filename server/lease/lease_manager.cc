@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <set>
 #include <tuple>
 #include <utility>
 
@@ -14,7 +15,7 @@
 namespace svi::server {
 namespace {
 
-// Clips looked at in one pass; more than one worker can take from.
+// Clips looked at in one pass, of those that need the same LoRAs; more than one worker can take from.
 constexpr int kCandidates = 256;
 
 google::protobuf::Timestamp ToProto(absl::Time time) {
@@ -49,6 +50,7 @@ absl::Status LeaseManager::Start() {
   if (!leases.ok()) return leases.status();
   {
     absl::MutexLock lock(&mu_);
+    fleet_complete_at_ = options_.clock() + options_.lease_timeout;
     for (const JobStore::HeldLease& lease : *leases) {
       HeldClip& held = Hold(lease.lease, std::string(absl::StripPrefix(lease.worker, "workers/")));
       held.recovered = true;
@@ -167,6 +169,7 @@ WorkerSession* LeaseManager::Find(const WorkerStream* stream) {
 
 void LeaseManager::CloseSession(WorkerSession& session, const grpc::Status& status, bool abort) {
   if (session.registered) directory_.Remove(session.name());
+  if (!session.loras.empty()) fleet_complete_at_ = options_.clock() + options_.lease_timeout;
   if (session.video_id) {
     HeldClip& held = held_.at(*session.video_id);
     held.session = nullptr;
@@ -195,6 +198,7 @@ void LeaseManager::PublishState(const WorkerSession& session) {
   *worker.mutable_connect_time() = ToProto(session.connected);
   *worker.mutable_heartbeat_time() = ToProto(session.stream->last_sign_of_life());
   worker.set_clips_done(session.clips_done);
+  worker.mutable_loras()->Add(session.loras.begin(), session.loras.end());
   directory_.Put(std::move(worker));
 }
 
@@ -261,6 +265,28 @@ void LeaseManager::RetryOutcomes() {
   }
 }
 
+WorkerView LeaseManager::ViewOf(const WorkerSession& session, const std::set<std::string>& wanted) {
+  WorkerView view;
+  view.id = session.id;
+  for (const std::string& video : session.profile.warm_videos()) {
+    view.warm_videos.emplace(absl::StripPrefix(video, "videos/"));
+  }
+  if (session.last_commit) view.warm_videos.insert(session.last_commit->first);
+  for (const std::string& name : wanted) {
+    if (session.loras.contains(name)) view.loras.insert(name);
+  }
+  return view;
+}
+
+FleetView LeaseManager::ViewFleet(const std::set<std::string>& wanted) const {
+  FleetView fleet;
+  fleet.complete_at = fleet_complete_at_;
+  for (const auto& [key, session] : sessions_) {
+    if (session.registered) fleet.loras.push_back(ViewOf(session, wanted).loras);
+  }
+  return fleet;
+}
+
 void LeaseManager::Match(absl::Time now) {
   if (!assigning_) return;
   std::vector<WorkerSession*> idle;
@@ -276,13 +302,12 @@ void LeaseManager::Match(absl::Time now) {
   // A lease that has ended but could not be settled yet still blocks its video.
   std::erase_if(*clips, [this](const Leasable& clip) { return held_.count(clip.video_id) > 0; });
 
+  std::set<std::string> wanted;
+  for (const Leasable& clip : *clips) wanted.insert(clip.loras.begin(), clip.loras.end());
+  const FleetView fleet = ViewFleet(wanted);
   std::vector<std::tuple<bool, absl::Time, WorkerSession*, WorkerView>> queue;
   for (WorkerSession* session : idle) {
-    WorkerView view{session->id, {}};
-    for (const std::string& video : session->profile.warm_videos()) {
-      view.warm_videos.emplace(absl::StripPrefix(video, "videos/"));
-    }
-    if (session->last_commit) view.warm_videos.insert(session->last_commit->first);
+    WorkerView view = ViewOf(*session, wanted);
     const bool warm = std::any_of(clips->begin(), clips->end(), [&view](const Leasable& clip) {
       return view.warm_videos.contains(clip.video_id);
     });
@@ -294,7 +319,7 @@ void LeaseManager::Match(absl::Time now) {
            std::tie(std::get<0>(b), std::get<1>(b), std::get<2>(b)->id);
   });
   for (const auto& [cold, since, session, view] : queue) {
-    for (auto chosen = ChooseClip(*clips, view, now); chosen; chosen = ChooseClip(*clips, view, now)) {
+    while (const auto chosen = ChooseClip(*clips, view, fleet, now)) {
       const Leasable clip = (*clips)[*chosen];
       clips->erase(clips->begin() + static_cast<std::ptrdiff_t>(*chosen));
       const absl::Status status = Assign(*session, clip, now);

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -74,6 +75,9 @@ class LeaseManager final : public StreamEvents, public v1::WorkerService::Callba
   void ExpireSilentSessions(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void ExpireLeases(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void RetryOutcomes() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // What the policy is to know of a worker. `wanted` are the LoRAs that some clip needs: no others matter.
+  static WorkerView ViewOf(const WorkerSession& session, const std::set<std::string>& wanted);
+  FleetView ViewFleet(const std::set<std::string>& wanted) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Match(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // FAILED_PRECONDITION or NOT_FOUND: the clip is not there to be had any more.
   [[nodiscard]] absl::Status Assign(WorkerSession& session, const Leasable& clip, absl::Time now)
@@ -143,6 +147,8 @@ class LeaseManager final : public StreamEvents, public v1::WorkerService::Callba
   mutable absl::Mutex mu_;
   std::unordered_map<const WorkerStream*, WorkerSession> sessions_ ABSL_GUARDED_BY(mu_);
   Held held_ ABSL_GUARDED_BY(mu_);
+  // As FleetView: a lease_timeout after the start, or after a worker with LoRAs was cut off.
+  absl::Time fleet_complete_at_ ABSL_GUARDED_BY(mu_) = absl::InfinitePast();
 };
 
 }  // namespace svi::server

@@ -77,6 +77,8 @@ absl::Status LeaseManager::OnRegister(WorkerSession& session, const v1::Register
   session.registered = true;
   session.id = message.worker_id();
   session.profile = message;
+  session.profile.clear_loras();
+  session.loras = {message.loras().begin(), message.loras().end()};
   session.idle_since = options_.clock();
   spdlog::info("worker {}: registered: {}, {}, version {}", session.id, CleanText(message.device(), 256),
                CleanText(message.model(), 256), CleanText(message.version(), 256));
@@ -144,6 +146,13 @@ absl::Status LeaseManager::OnHeartbeat(WorkerSession& session, const v1::Heartbe
   if (message.draining() && !session.draining) {
     spdlog::info("worker {}: draining", session.id);
     session.draining = true;
+  }
+  if (message.has_loras()) {
+    const absl::Status valid = CheckLoras("heartbeat.loras", message.loras().names());
+    if (!valid.ok()) return valid;
+    session.loras = {message.loras().names().begin(), message.loras().names().end()};
+    spdlog::info("worker {}: now has {} LoRAs", session.id, session.loras.size());
+    match_wanted_ = true;
   }
   if (message.has_lease()) return Current(session, message.lease()).status();
   if (session.stopping) {

@@ -5,6 +5,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "client/lora_name.h"
 
 namespace svi::server {
 namespace {
@@ -13,7 +14,7 @@ constexpr absl::string_view kVideoPrefix = "videos/";
 constexpr size_t kMaxVideoIdBytes = 128;
 constexpr size_t kMaxLabelBytes = 256;  // version, device, model
 constexpr size_t kMaxNegativePrompt = 16384;
-constexpr int kMaxListed = 4096;  // warm videos, LoRAs
+constexpr int kMaxWarmVideos = 4096;
 constexpr uint32_t kMaxFrames = 257;
 constexpr uint32_t kMaxSide = 4096;
 constexpr uint32_t kMaxFps = 120;
@@ -82,19 +83,28 @@ absl::Status CheckRegister(const v1::Register& message) {
   if (!IsWorkerId(message.worker_id())) {
     return absl::InvalidArgumentError("register.worker_id: 1..64 characters of [a-z0-9-]");
   }
-  if (message.warm_videos_size() > kMaxListed) {
-    return absl::InvalidArgumentError(absl::StrCat("register.warm_videos: at most ", kMaxListed));
-  }
-  if (message.loras_size() > kMaxListed) {
-    return absl::InvalidArgumentError(absl::StrCat("register.loras: at most ", kMaxListed));
+  if (message.warm_videos_size() > kMaxWarmVideos) {
+    return absl::InvalidArgumentError(absl::StrCat("register.warm_videos: at most ", kMaxWarmVideos));
   }
   return First({
+      CheckLoras("register.loras", message.loras()),
       CheckLength("register.version", message.version(), kMaxLabelBytes),
       CheckLength("register.device", message.device(), kMaxLabelBytes),
       CheckLength("register.model", message.model(), kMaxLabelBytes),
       CheckLength("register.defaults.negative_prompt", message.defaults().negative_prompt(),
                   kMaxNegativePrompt),
   });
+}
+
+absl::Status CheckLoras(absl::string_view field,
+                        const google::protobuf::RepeatedPtrField<std::string>& names) {
+  if (names.size() > kMaxLoras) {
+    return absl::InvalidArgumentError(absl::StrCat(field, ": at most ", kMaxLoras));
+  }
+  if (!std::all_of(names.begin(), names.end(), [](const std::string& name) { return IsLoraName(name); })) {
+    return absl::InvalidArgumentError(absl::StrCat(field, ": each 1..128 characters of [A-Za-z0-9._-]"));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status CheckChunk(const v1::ClipChunk& message) {

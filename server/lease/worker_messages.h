@@ -20,6 +20,9 @@ inline constexpr size_t kMaxFailureReasonBytes = 64;
 
 // INVALID_ARGUMENT, naming the field, unless every field is within its limits.
 [[nodiscard]] absl::Status CheckRegister(const v1::Register& message);
+// `field` is what names them in an error: at most 4096, each of the form that LoraRef.name has.
+[[nodiscard]] absl::Status CheckLoras(absl::string_view field,
+                                      const google::protobuf::RepeatedPtrField<std::string>& names);
 [[nodiscard]] absl::Status CheckChunk(const v1::ClipChunk& message);
 // What a commit needs: sizes, hashes, frame count and dimensions that a clip can have, times that are not
 // negative.

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <variant>
@@ -25,8 +26,9 @@ namespace svi::server {
 struct WorkerSession {
   std::shared_ptr<WorkerStream> stream;
   bool registered = false;
-  std::string id;        // worker_id
-  v1::Register profile;  // as registered
+  std::string id;               // worker_id
+  v1::Register profile;         // as registered, without the LoRAs
+  std::set<std::string> loras;  // that it can apply, as it told last
   absl::Time connected;
   absl::Time idle_since;
   bool draining = false;

@@ -43,6 +43,7 @@ struct Leasable {
   int32_t priority = 0;
   absl::Time ready_since;  // when this clip became leasable
   absl::Time video_created;
+  std::vector<std::string> loras;  // names that it needs, each once, sorted
 };
 
 // All that a worker needs to make the leased clip.
@@ -102,7 +103,8 @@ class JobStore {
                                                                  int limit) = 0;
   virtual absl::StatusOr<FinishedClip> GetClip(const std::string& id, uint32_t index) = 0;
 
-  // Clips without a lease, of QUEUED videos, best first by (priority desc, ready_since).
+  // Clips without a lease, of QUEUED videos, best first by (priority desc, ready_since): of those that need
+  // the same LoRAs the best `limit`, so that many that wait for a worker with LoRAs hide none of the others.
   virtual absl::StatusOr<std::vector<Leasable>> ListLeasable(int limit) = 0;
   // Takes the lease of a leasable clip: new epoch, attempt + 1, video RUNNING, event clip_started.
   // FAILED_PRECONDITION if it is not leasable (any more).

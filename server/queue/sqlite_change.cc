@@ -1,7 +1,10 @@
 #include "server/queue/sqlite_change.h"
 
+#include <set>
+#include <string>
 #include <utility>
 
+#include "absl/strings/str_join.h"
 #include "server/queue/status_macros.h"
 
 namespace svi::server {
@@ -35,7 +38,11 @@ absl::StatusOr<Transition> VideoChange::Move(VideoStep step) {
 }
 
 absl::Status VideoChange::AddReadyClip() {
-  return db_.Query("insert_ready_clip", video.id, video.clips_done, video.spec.priority(), now_us_).Run();
+  std::set<std::string> loras;
+  for (const v1::LoraRef& lora : video.spec.lora()) loras.insert(lora.name());
+  const std::string joined = absl::StrJoin(loras, ",");  // no name has a comma
+  return db_.Query("insert_ready_clip", video.id, video.clips_done, video.spec.priority(), now_us_, joined)
+      .Run();
 }
 
 absl::Status VideoChange::VoidClip(const Transition& transition) {

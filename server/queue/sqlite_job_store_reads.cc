@@ -5,6 +5,7 @@
 #include <tuple>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "server/queue/sqlite_job_store_impl.h"
 
 namespace svi::server {
@@ -39,6 +40,29 @@ absl::StatusOr<std::vector<VideoRow>> NewestVideos(SqliteDb& db, const std::vect
   });
   if (videos.size() > static_cast<size_t>(limit)) videos.resize(limit);
   return videos;
+}
+
+// The one row of first_leasable_loras or next_leasable_loras.
+absl::StatusOr<std::optional<std::string>> LeastLoras(Statement row) {
+  SVI_RETURN_IF_ERROR(row.Step().status());
+  if (row.IsNull(0)) return std::optional<std::string>();
+  return std::optional<std::string>(row.Bytes(0));
+}
+
+absl::Status AppendLeasable(SqliteDb& db, const std::string& loras, int limit, std::vector<Leasable>& clips) {
+  const std::vector<std::string> names = absl::StrSplit(loras, ',', absl::SkipEmpty());
+  Statement rows = db.Query("list_leasable", loras, limit);
+  while (true) {
+    SVI_ASSIGN_OR_RETURN(const bool more, rows.Step());
+    if (!more) return absl::OkStatus();
+    Leasable& clip = clips.emplace_back();
+    clip.video_id = rows.Bytes(0);
+    clip.clip_index = static_cast<uint32_t>(rows.Int(1));
+    clip.priority = static_cast<int32_t>(rows.Int(2));
+    clip.ready_since = absl::FromUnixMicros(rows.Int(3));
+    clip.video_created = absl::FromUnixMicros(rows.Int(4));
+    clip.loras = names;
+  }
 }
 
 }  // namespace
@@ -106,17 +130,16 @@ absl::StatusOr<std::vector<Leasable>> SqliteJobStore::ListLeasable(int limit) {
   if (limit < 1) return absl::InvalidArgumentError("limit must be at least 1");
   return Read([&](SqliteDb& db) -> absl::StatusOr<std::vector<Leasable>> {
     std::vector<Leasable> clips;
-    Statement rows = db.Query("list_leasable", limit);
-    while (true) {
-      SVI_ASSIGN_OR_RETURN(const bool more, rows.Step());
-      if (!more) return clips;
-      Leasable& clip = clips.emplace_back();
-      clip.video_id = rows.Bytes(0);
-      clip.clip_index = static_cast<uint32_t>(rows.Int(1));
-      clip.priority = static_cast<int32_t>(rows.Int(2));
-      clip.ready_since = absl::FromUnixMicros(rows.Int(3));
-      clip.video_created = absl::FromUnixMicros(rows.Int(4));
+    SVI_ASSIGN_OR_RETURN(std::optional<std::string> loras, LeastLoras(db.Query("first_leasable_loras")));
+    while (loras.has_value()) {
+      SVI_RETURN_IF_ERROR(AppendLeasable(db, *loras, limit, clips));
+      SVI_ASSIGN_OR_RETURN(loras, LeastLoras(db.Query("next_leasable_loras", *loras)));
     }
+    std::sort(clips.begin(), clips.end(), [](const Leasable& a, const Leasable& b) {
+      return std::tie(b.priority, a.ready_since, a.video_id) <
+             std::tie(a.priority, b.ready_since, b.video_id);
+    });
+    return clips;
   });
 }
 

@@ -6,6 +6,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "client/lora_name.h"
 #include "server/queue/plan.h"
 #include "server/rpc/parse.h"
 #include "server/rpc/status.h"
@@ -162,14 +163,15 @@ void CheckSampling(const v1::VideoSpec& spec, Violations* bad) {
 }
 
 void CheckLoras(const v1::VideoSpec& spec, Violations* bad) {
-  if (spec.lora_size() > 8) {
-    bad->push_back({"spec.lora", absl::StrCat("must have at most 8 LoRAs, has ", spec.lora_size())});
+  if (spec.lora_size() > kMaxLorasOfVideo) {
+    bad->push_back({"spec.lora",
+                    absl::StrCat("must have at most ", kMaxLorasOfVideo, " LoRAs, has ", spec.lora_size())});
     return;
   }
   for (int i = 0; i < spec.lora_size(); ++i) {
     const auto& lora = spec.lora(i);
     const std::string path = absl::StrCat("spec.lora[", i, "]");
-    if (lora.name().empty() || lora.name().size() > 128 || !IsWord(lora.name(), "._-")) {
+    if (!IsLoraName(lora.name())) {
       bad->push_back({path + ".name", "must be 1..128 characters of [A-Za-z0-9._-]"});
     }
     if (lora.has_strength()) CheckRange<float>((path + ".strength").c_str(), lora.strength(), -4, 4, bad);

@@ -223,6 +223,8 @@ TEST_F(CliTest, WrongUsageExitsWithTwoAndNamesTheMistake) {
       {{"generate", Picture(), "--prompt=x", "--variant=best"}, "want pro, film or shot"},
       {{"generate", Picture(), "--prompt=x", "--sampler=ddim"}, "want unipc or euler"},
       {{"generate", Picture(), "--prompt=x", "--lora=a:b"}, "want NAME or NAME:STRENGTH"},
+      {{"generate", Picture(), "--prompt=x", "--lora=:1"}, "want NAME or NAME:STRENGTH"},
+      {{"generate", Picture(), "--prompt=x", "--lora=../x:1"}, "--lora=../x:1: a name is 1..128 characters"},
       {{"generate", "/no/such.jpg", "--prompt=x"}, "cannot read /no/such.jpg"},
       {{"generate", Picture(), "--prompt=\xf0\x9f\x90\xb1 \xe2\x82\xac", "--width=33"},
        "spec.width: must be a multiple of 32"},

@@ -47,6 +47,30 @@ TEST_P(JobStoreConformance, CreateMakesAQueuedVideoWithItsFirstClipLeasable) {
   EXPECT_EQ((*clips)[0].video_created, now_);
 }
 
+TEST_P(JobStoreConformance, LeasableClipsSayWhichLorasTheyNeed) {
+  NewVideo plain = MakeVideo("plain", {"one"});
+  NewVideo drawn = MakeVideo("drawn", {"one"});
+  for (const char* name : {"wash", "Ink.1", "wash"}) drawn.spec.add_lora()->set_name(name);
+  Create(plain);
+  Create(drawn);
+  const absl::StatusOr<std::vector<Leasable>> clips = store_->ListLeasable(10);
+  ASSERT_TRUE(clips.ok()) << clips.status();
+  ASSERT_EQ(clips->size(), 2);
+  EXPECT_THAT((*clips)[0].loras, IsEmpty());
+  EXPECT_THAT((*clips)[1].loras, ElementsAre("Ink.1", "wash"));
+}
+
+TEST_P(JobStoreConformance, ClipsOfTheSameLorasHideNoOthers) {
+  for (const char* id : {"a", "b", "c", "d", "e", "f"}) {
+    NewVideo video = MakeVideo(id, {"one"});
+    if (*id < 'e') video.spec.set_priority(9);
+    if (*id < 'e') video.spec.add_lora()->set_name(*id < 'd' ? "ink" : "wash");
+    Create(video);
+  }
+  EXPECT_THAT(LeasableIds(1), ElementsAre("a:0", "d:0", "e:0"));
+  EXPECT_THAT(LeasableIds(2), ElementsAre("a:0", "b:0", "d:0", "e:0", "f:0"));
+}
+
 TEST_P(JobStoreConformance, CreateKeepsEveryFieldOfTheSpec) {
   NewVideo video = MakeVideo("v", {"prompt ✓"});
   video.spec.set_negative_prompt("");

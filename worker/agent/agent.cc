@@ -182,6 +182,7 @@ void Agent::OnMade(const std::shared_ptr<ClipWork>& work, ClipOutcome outcome) {
       const MadeClip& clip = *outcome.clip;
       spdlog::info("lease {}: made, {} frames, {} + {} bytes", LeaseText(id), clip.frame_count,
                    clip.mp4.size(), clip.carry.size());
+      if (clip.lora_time > absl::ZeroDuration()) metrics_->ObserveLoraSwitch(clip.lora_time);
       metrics_->ObserveStage("encode", clip.encode_time);
       metrics_->ObserveStage("denoise", clip.denoise_time);
       metrics_->ObserveStage("decode", clip.decode_time);

@@ -18,6 +18,7 @@
 #include "svi/v1/worker_service.pb.h"
 #include "worker/agent/clip_maker.h"
 #include "worker/agent/engine_thread.h"
+#include "worker/agent/lora_watch.h"
 #include "worker/agent/mailbox.h"
 #include "worker/agent/warm_cache.h"
 #include "worker/agent/work_stream.h"
@@ -123,6 +124,8 @@ class Agent {
 
   // agent_upload.cc: what goes to the server, one message at a time.
   void SendHeartbeat();
+  // Looks into the LoRA folder; returns the names to tell of.
+  const std::vector<std::string>& ScanLoras();
   void Send(v1::WorkerMessage message);
   void PumpWrites();
   std::optional<v1::WorkerMessage> NextMessage();
@@ -157,6 +160,8 @@ class Agent {
   std::optional<LeaseState> lease_;
   std::shared_ptr<ClipWork> making_;  // what the engine works on; outlives its lease until the engine stops
   WarmCache warm_;
+  LoraWatch loras_;
+  std::vector<std::string> told_loras_;  // on this connection
 
   bool draining_ = false;
   absl::Time drain_deadline_ = absl::InfiniteFuture();  // hand back then

@@ -75,6 +75,8 @@ void Agent::Connect() {
   hello.set_model(info.model_label);
   *hello.mutable_defaults() = ToProto(info.defaults);
   for (std::string& video : warm_.Videos()) hello.add_warm_videos(std::move(video));
+  told_loras_ = ScanLoras();
+  hello.mutable_loras()->Add(told_loras_.begin(), told_loras_.end());
   if (lease_) {
     *hello.mutable_holding() = lease_->work->assign.lease();
     resuming_ = true;

@@ -30,8 +30,18 @@ void Agent::SendHeartbeat() {
     *heartbeat.mutable_lease() = making_->assign.lease();  // dropped, but the engine is not free yet
   }
   heartbeat.set_draining(draining_);
+  if (const std::vector<std::string>& names = ScanLoras(); names != told_loras_) {
+    heartbeat.mutable_loras()->mutable_names()->Add(names.begin(), names.end());
+    told_loras_ = names;
+  }
   next_heartbeat_ = absl::Now() + heartbeat_interval_;
   Send(std::move(message));
+}
+
+const std::vector<std::string>& Agent::ScanLoras() {
+  loras_.Update(engine_->ScanLoras());
+  metrics_->SetLoras(loras_.folder().loras.size(), loras_.folder().refused.size());
+  return loras_.names();
 }
 
 void Agent::Send(v1::WorkerMessage message) {

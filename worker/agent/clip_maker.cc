@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "worker/agent/failure.h"
 #include "worker/media/media.h"
 
 namespace svi::worker {
@@ -70,7 +71,10 @@ absl::StatusOr<MadeClip> MakeClip(engine::Engine& engine, const ClipPlan& plan,
     return status;
   };
   absl::StatusOr<engine::ClipResult> result = engine.GenerateClip(plan.request, picture, carry, callbacks);
-  if (!result.ok()) return result.status();
+  if (!result.ok()) {
+    if (plan.request.loras.empty()) return result.status();
+    return WithLoraReason(result.status(), plan.request, engine.ScanLoras());
+  }
   if (!encoder || frames != result->frame_count) {
     return absl::InternalError(
         absl::StrCat("the engine made ", frames, " frames, and says ", result->frame_count));
@@ -87,6 +91,7 @@ absl::StatusOr<MadeClip> MakeClip(engine::Engine& engine, const ClipPlan& plan,
   clip.encode_time = result->encode_time;
   clip.denoise_time = result->denoise_time;
   clip.decode_time = result->decode_time;
+  clip.lora_time = result->lora_time;
   return clip;
 }
 

@@ -21,6 +21,7 @@ struct MadeClip {
   int height = 0;
   int fps = 0;
   absl::Duration encode_time, denoise_time, decode_time, mux_time;
+  absl::Duration lora_time;  // as engine::ClipResult
 };
 
 struct ClipHooks {
@@ -31,7 +32,7 @@ struct ClipHooks {
 };
 
 // Blocks until the clip is there. Frames are encoded as they are decoded, never kept. Errors are the engine's
-// and the encoder's.
+// and the encoder's; a LoRA that cannot be used has the reason LORA_INVALID.
 [[nodiscard]] absl::StatusOr<MadeClip> MakeClip(engine::Engine& engine, const ClipPlan& plan,
                                                 const engine::Picture& picture, const std::string& carry,
                                                 const ClipHooks& hooks);

@@ -1,6 +1,8 @@
 #include "worker/agent/failure.h"
 
+#include <algorithm>
 #include <string>
+#include <utility>
 
 #include "absl/strings/cord.h"
 
@@ -35,6 +37,18 @@ Kind KindOf(absl::StatusCode code) {
 absl::Status WithReason(absl::Status status, const char* reason) {
   status.SetPayload(kReasonPayload, absl::Cord(reason));
   return status;
+}
+
+absl::Status WithLoraReason(absl::Status status, const engine::ClipRequest& request,
+                            const engine::LoraFolder& folder) {
+  if (!absl::IsInvalidArgument(status)) return status;
+  const bool invalid =
+      std::any_of(request.loras.begin(), request.loras.end(), [&folder](const engine::LoraRef& lora) {
+        return std::any_of(folder.refused.begin(), folder.refused.end(), [&lora](const auto& refused) {
+          return refused.file == lora.name + ".safetensors";
+        });
+      });
+  return invalid ? WithReason(std::move(status), "LORA_INVALID") : status;
 }
 
 v1::ClipFailed ToClipFailed(const v1::LeaseId& lease, const absl::Status& status) {

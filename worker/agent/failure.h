@@ -3,6 +3,7 @@
 #define SVI_WORKER_AGENT_FAILURE_H_
 
 #include "absl/status/status.h"
+#include "engine/types.h"
 #include "svi/v1/worker_service.pb.h"
 
 namespace svi::worker {
@@ -17,6 +18,11 @@ namespace svi::worker {
 
 // `reason` in UPPER_SNAKE_CASE instead of the one that the code implies; kept by ToClipFailed.
 [[nodiscard]] absl::Status WithReason(absl::Status status, const char* reason);
+
+// `status`, with which the engine refused `request`, with the reason LORA_INVALID if it is INVALID_ARGUMENT
+// and `folder` holds a LoRA of the request's that is refused.
+[[nodiscard]] absl::Status WithLoraReason(absl::Status status, const engine::ClipRequest& request,
+                                          const engine::LoraFolder& folder);
 
 }  // namespace svi::worker
 

@@ -23,6 +23,14 @@ WorkerMetrics::WorkerMetrics(const engine::EngineInfo& info, const std::string& 
   connected_ = gauge("svi_worker_connected", "1 while it is registered with the server.");
   resident_bytes_ = gauge("svi_worker_resident_bytes", "Resident memory of the process.");
   device_bytes_ = gauge("svi_worker_device_bytes", "Memory allocated on the GPU; 0 on a CPU.");
+  lora_bytes_ = gauge("svi_worker_lora_bytes", "Weights with LoRAs merged in, kept beside the model's own.");
+  loras_ = gauge("svi_worker_loras", "LoRA files that can be used.");
+  loras_refused_ = gauge("svi_worker_loras_refused", "LoRA files that cannot be used; the log says why.");
+  lora_switch_seconds_ = &prometheus::BuildHistogram()
+                              .Name("svi_worker_lora_switch_seconds")
+                              .Help("Time to put other LoRAs in place before a clip.")
+                              .Register(*registry_)
+                              .Add({}, kStageBuckets);
   steps_per_second_ = gauge("svi_worker_steps_per_second", "Denoising steps a second, by the newest step.");
   steps_total_ = &prometheus::BuildCounter()
                       .Name("svi_worker_denoise_steps_total")
@@ -48,6 +56,12 @@ WorkerMetrics::WorkerMetrics(const engine::EngineInfo& info, const std::string& 
 void WorkerMetrics::SetMemory(const engine::MemoryUse& memory) {
   resident_bytes_->Set(static_cast<double>(memory.resident_bytes));
   device_bytes_->Set(static_cast<double>(memory.device_bytes));
+  lora_bytes_->Set(static_cast<double>(memory.lora_bytes));
+}
+
+void WorkerMetrics::SetLoras(size_t usable, size_t refused) {
+  loras_->Set(static_cast<double>(usable));
+  loras_refused_->Set(static_cast<double>(refused));
 }
 
 void WorkerMetrics::OnProgress(const v1::Progress& progress, absl::Time now) {

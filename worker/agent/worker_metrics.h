@@ -25,6 +25,10 @@ class WorkerMetrics {
   void SetConnected(bool connected) { connected_->Set(connected); }
   void SetBusy(bool busy) { busy_->Set(busy); }
   void SetMemory(const engine::MemoryUse& memory);
+  // LoRA files that can be used, and that cannot.
+  void SetLoras(size_t usable, size_t refused);
+  // Other LoRAs were put in place.
+  void ObserveLoraSwitch(absl::Duration time) { lora_switch_seconds_->Observe(absl::ToDoubleSeconds(time)); }
   // Counts denoising steps and their rate. Called with each progress report of the engine, in order.
   void OnProgress(const v1::Progress& progress, absl::Time now);
   // `stage`: encode, denoise, decode, mux or upload.
@@ -40,6 +44,10 @@ class WorkerMetrics {
   prometheus::Gauge* connected_;
   prometheus::Gauge* resident_bytes_;
   prometheus::Gauge* device_bytes_;
+  prometheus::Gauge* lora_bytes_;
+  prometheus::Gauge* loras_;
+  prometheus::Gauge* loras_refused_;
+  prometheus::Histogram* lora_switch_seconds_;
   prometheus::Gauge* steps_per_second_;
   prometheus::Counter* steps_total_;
   prometheus::Family<prometheus::Histogram>* stage_seconds_;

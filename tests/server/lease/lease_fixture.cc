@@ -59,7 +59,8 @@ grpc::Status ScriptedWorker::End() {
   return *ended_;
 }
 
-v1::Registered ScriptedWorker::Register(const std::string& id, const std::optional<v1::LeaseId>& holding) {
+v1::Registered ScriptedWorker::Register(const std::string& id, const std::optional<v1::LeaseId>& holding,
+                                        const std::vector<std::string>& loras) {
   v1::WorkerMessage message;
   v1::Register& request = *message.mutable_register_();
   request.set_worker_id(id);
@@ -68,6 +69,7 @@ v1::Registered ScriptedWorker::Register(const std::string& id, const std::option
   request.set_model("tiny");
   request.mutable_defaults()->set_fps(24);
   if (holding) *request.mutable_holding() = *holding;
+  request.mutable_loras()->Add(loras.begin(), loras.end());
   Send(message);
   const auto answer = Next();
   EXPECT_TRUE(answer && answer->has_registered()) << (answer ? answer->ShortDebugString() : "stream ended");
@@ -78,6 +80,12 @@ void ScriptedWorker::Heartbeat(const std::optional<v1::LeaseId>& lease, bool dra
   v1::WorkerMessage message;
   message.mutable_heartbeat()->set_draining(draining);
   if (lease) *message.mutable_heartbeat()->mutable_lease() = *lease;
+  Send(message);
+}
+
+void ScriptedWorker::TellLoras(const std::vector<std::string>& loras) {
+  v1::WorkerMessage message;
+  message.mutable_heartbeat()->mutable_loras()->mutable_names()->Add(loras.begin(), loras.end());
   Send(message);
 }
 
@@ -214,12 +222,14 @@ void LeaseTest::StopServer() {
   dispatcher_.reset();
 }
 
-void LeaseTest::MakeVideo(const std::string& id, int clips, int priority, size_t image_bytes) {
+void LeaseTest::MakeVideo(const std::string& id, int clips, int priority, size_t image_bytes,
+                          const std::vector<std::string>& loras) {
   NewVideo video;
   video.id = id;
   for (int i = 0; i < clips; ++i) video.spec.add_prompts(absl::StrCat("prompt ", i));
   video.spec.set_seed(100);
   video.spec.set_priority(priority);
+  for (const std::string& lora : loras) video.spec.add_lora()->set_name(lora);
   auto image = artifacts_->Put(id + "/image", Bytes(image_bytes, 'i'));
   ASSERT_TRUE(image.ok()) << image.status();
   video.image = *image;

@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/synchronization/mutex.h"
 #include "server/artifacts/artifact_store.h"
@@ -59,7 +60,10 @@ class ScriptedWorker {
   void Vanish() { context_.TryCancel(); }
 
   // Registers, and returns the answer.
-  v1::Registered Register(const std::string& id, const std::optional<v1::LeaseId>& holding = std::nullopt);
+  v1::Registered Register(const std::string& id, const std::optional<v1::LeaseId>& holding = std::nullopt,
+                          const std::vector<std::string>& loras = {});
+  // A heartbeat that tells of other LoRAs.
+  void TellLoras(const std::vector<std::string>& loras);
   void Heartbeat(const std::optional<v1::LeaseId>& lease = std::nullopt, bool draining = false);
   // Expects an Assign and takes in its inputs.
   Job TakeJob();
@@ -98,7 +102,8 @@ class LeaseTest : public testing::Test {
   // do so first.
   void AwaitTask() const { (void)dispatcher_->Idle(); }
   // A queued video; clips = prompts.
-  void MakeVideo(const std::string& id, int clips, int priority = 0, size_t image_bytes = 1000);
+  void MakeVideo(const std::string& id, int clips, int priority = 0, size_t image_bytes = 1000,
+                 const std::vector<std::string>& loras = {});
   v1::Video Video(const std::string& id);
   // The video's events of that kind.
   int CountEvents(const std::string& id, v1::VideoEvent::EventCase kind);

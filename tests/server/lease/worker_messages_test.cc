@@ -90,6 +90,24 @@ TEST(CheckDoneTest, NamesTheFieldThatIsWrong) {
   expect_refused("encode_time", [](v1::ClipDone* d) { d->mutable_encode_time()->set_nanos(1000000000); });
 }
 
+TEST(CheckRegisterTest, LorasHaveNamesAndALimit) {
+  v1::Register hello;
+  hello.set_worker_id("w1");
+  hello.add_loras("Ink_1.0-x");
+  EXPECT_TRUE(CheckRegister(hello).ok());
+  while (hello.loras_size() < 4096) hello.add_loras("a");
+  EXPECT_TRUE(CheckRegister(hello).ok());
+  hello.add_loras("a");
+  EXPECT_TRUE(absl::IsInvalidArgument(CheckRegister(hello)));
+  for (const char* name : {"", ".../x", "a b", "gr\xc3\xb6\xc3\x9f"}) {
+    hello.clear_loras();
+    hello.add_loras(name);
+    const absl::Status status = CheckRegister(hello);
+    EXPECT_TRUE(absl::IsInvalidArgument(status)) << name;
+    EXPECT_NE(std::string(status.message()).find("register.loras"), std::string::npos) << status;
+  }
+}
+
 TEST(CheckProgressTest, StepsAreWithinTheTotal) {
   v1::Progress progress;
   EXPECT_FALSE(CheckProgress(progress).ok());  // no stage

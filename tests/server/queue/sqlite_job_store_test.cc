@@ -99,6 +99,51 @@ TEST_F(SqliteJobStoreTest, AMigrationThatFailsLeavesTheOldSchema) {
   EXPECT_TRUE(Migrate(**db, {first, mended}).ok());
 }
 
+// The clips that wait in a database from before 0002_loras.
+TEST_F(SqliteJobStoreTest, ClipsFromBeforeLorasStayLeasable) {
+  {
+    absl::StatusOr<std::unique_ptr<SqliteDb>> db = SqliteDb::Open(path_, MigrationQueries());
+    ASSERT_TRUE(db.ok()) << db.status();
+    ASSERT_EQ(SqliteMigrations()[0].number, 1);
+    ASSERT_TRUE(Migrate(**db, {SqliteMigrations()[0]}).ok());
+    ASSERT_TRUE(
+        (*db)
+            ->Exec("INSERT INTO videos VALUES ('old', 1, 7, 1, 1, 0, 1, 1, NULL, 5, 5, NULL, 'k', 1, x'00');"
+                   "INSERT INTO video_specs VALUES ('old', x'');"
+                   "INSERT INTO clips (video_id, clip_index, state, priority, ready_since_us) "
+                   "VALUES ('old', 0, 1, 7, 5);")
+            .ok());
+  }
+  const std::unique_ptr<JobStore> store = Open();
+  ASSERT_NE(store, nullptr);
+  const absl::StatusOr<std::vector<Leasable>> clips = store->ListLeasable(10);
+  ASSERT_TRUE(clips.ok()) << clips.status();
+  ASSERT_EQ(clips->size(), 1u);
+  EXPECT_EQ((*clips)[0].video_id, "old");
+  EXPECT_EQ((*clips)[0].priority, 7);
+  EXPECT_TRUE((*clips)[0].loras.empty());
+}
+
+// With a long queue, a pass must not read all of it.
+TEST_F(SqliteJobStoreTest, LeasableClipsAreFoundThroughTheIndex) {
+  ASSERT_NE(Open(), nullptr);
+  absl::StatusOr<NamedQueries> queries = ParseNamedQueries(SqliteQueries());
+  ASSERT_TRUE(queries.ok()) << queries.status();
+  NamedQueries plans;
+  for (const char* name : {"list_leasable", "first_leasable_loras", "next_leasable_loras"}) {
+    plans[name] = "EXPLAIN QUERY PLAN " + queries->at(name);
+  }
+  absl::StatusOr<std::unique_ptr<SqliteDb>> db = SqliteDb::Open(path_, plans);
+  ASSERT_TRUE(db.ok()) << db.status();
+  for (const auto& [name, sql] : plans) {
+    Statement rows = (*db)->Query(name);
+    std::string plan;
+    for (auto more = rows.Step(); more.ok() && *more; more = rows.Step()) plan += rows.Bytes(3) + "\n";
+    EXPECT_THAT(plan, HasSubstr("clips_ready")) << name;
+    EXPECT_THAT(plan, Not(HasSubstr("TEMP B-TREE"))) << name;
+  }
+}
+
 TEST_F(SqliteJobStoreTest, CommitsReachTheDisk) {
   ASSERT_NE(Open(), nullptr);
   const NamedQueries pragmas = {

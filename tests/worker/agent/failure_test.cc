@@ -38,5 +38,24 @@ TEST(FailureTest, AReasonOfItsOwn) {
   EXPECT_TRUE(failed.permanent());
 }
 
+TEST(FailureTest, ALoraThatCannotBeUsedIsNamed) {
+  engine::ClipRequest request;
+  request.loras = {{.name = "good"}, {.name = "bad"}};
+  const engine::LoraFolder folder{.loras = {{"good", 4, 10}}, .refused = {{"bad.safetensors", "cut off"}}};
+  const absl::Status bad = absl::InvalidArgumentError("LoRA 'bad': cut off");
+  auto failed = ToClipFailed({}, WithLoraReason(bad, request, folder));
+  EXPECT_EQ(failed.error().reason(), "LORA_INVALID");
+  EXPECT_EQ(failed.error().message(), "LoRA 'bad': cut off");
+  EXPECT_TRUE(failed.permanent());
+  // Another fault of the request, in a folder with other refused files.
+  request.loras.pop_back();
+  failed = ToClipFailed({}, WithLoraReason(bad, request, folder));
+  EXPECT_EQ(failed.error().reason(), "INVALID_REQUEST");
+  // Other errors keep theirs.
+  request.loras = {{.name = "bad"}};
+  failed = ToClipFailed({}, WithLoraReason(absl::NotFoundError("x"), request, folder));
+  EXPECT_EQ(failed.error().reason(), "LORA_NOT_FOUND");
+}
+
 }  // namespace
 }  // namespace svi::worker

@@ -85,6 +85,7 @@ absl::StatusOr<engine::ClipResult> FakeEngine::Generate(const engine::ClipReques
   result.encode_time = absl::Milliseconds(1500);
   result.denoise_time = absl::Seconds(2);
   result.decode_time = absl::Seconds(3);
+  if (!request.loras.empty()) result.lora_time = absl::Milliseconds(500);
   return result;
 }
 

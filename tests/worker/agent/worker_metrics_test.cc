@@ -35,7 +35,10 @@ TEST(WorkerMetricsTest, SaysWhatHappened) {
   metrics.CountClip("done");
   metrics.SetBusy(true);
   metrics.SetConnected(true);
-  metrics.SetMemory({.resident_bytes = 12, .device_bytes = 34});
+  metrics.SetMemory({.resident_bytes = 12, .device_bytes = 34, .lora_bytes = 56});
+  metrics.SetLoras(3, 2);
+  metrics.ObserveLoraSwitch(absl::Milliseconds(250));
+  metrics.ObserveLoraSwitch(absl::Seconds(1));
   const std::string text = prometheus::TextSerializer().Serialize(metrics.registry()->Collect());
   for (const char* line :
        {"svi_worker_info{device=\"cpu\",model=\"tiny\",version=\"0.1\"} 1", "svi_worker_busy 1",
@@ -43,7 +46,9 @@ TEST(WorkerMetricsTest, SaysWhatHappened) {
         "svi_worker_clip_stage_seconds_count{stage=\"denoise\"} 1",
         "svi_worker_clip_stage_seconds_sum{stage=\"denoise\"} 7",
         "svi_worker_clips_total{outcome=\"done\"} 1", "svi_worker_clips_total{outcome=\"failed\"} 0",
-        "svi_worker_resident_bytes 12", "svi_worker_device_bytes 34"}) {
+        "svi_worker_resident_bytes 12", "svi_worker_device_bytes 34", "svi_worker_lora_bytes 56",
+        "svi_worker_loras 3", "svi_worker_loras_refused 2", "svi_worker_lora_switch_seconds_count 2",
+        "svi_worker_lora_switch_seconds_sum 1.25"}) {
     EXPECT_THAT(text, HasSubstr(line));
   }
 }

@@ -67,7 +67,7 @@ SELECT state, COUNT(*) FROM videos GROUP BY state;
 SELECT COUNT(*) FROM clips WHERE state = 1;
 
 -- name: insert_ready_clip
-INSERT INTO clips (video_id, clip_index, state, priority, ready_since_us) VALUES (?, ?, 1, ?, ?);
+INSERT INTO clips (video_id, clip_index, state, priority, ready_since_us, loras) VALUES (?, ?, 1, ?, ?, ?);
 
 -- name: get_clip
 SELECT state, epoch, attempts, worker, clip, mp4_key, mp4_size, mp4_sha256, carry_key, carry_size, carry_sha256
@@ -83,10 +83,17 @@ FROM clips
 WHERE video_id = ?
 ORDER BY clip_index;
 
+-- The next set of LoRAs after this one that some clip waits with; each is one step into the index.
+-- name: first_leasable_loras
+SELECT MIN(loras) FROM clips WHERE state = 1;
+
+-- name: next_leasable_loras
+SELECT MIN(loras) FROM clips WHERE state = 1 AND loras > ?;
+
 -- name: list_leasable
 SELECT c.video_id, c.clip_index, c.priority, c.ready_since_us, v.create_time_us
 FROM clips c JOIN videos v ON v.id = c.video_id
-WHERE c.state = 1
+WHERE c.state = 1 AND c.loras = ?
 ORDER BY c.priority DESC, c.ready_since_us, c.video_id
 LIMIT ?;
 
