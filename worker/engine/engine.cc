@@ -11,6 +11,7 @@
 
 #include "worker/engine/as_status.h"
 #include "worker/engine/kernels/modulated_norm.h"
+#include "worker/engine/lora/lora_switch.h"
 #include "worker/engine/nn/device.h"
 #include "worker/engine/svi/chain.h"
 #include "worker/engine/svi/pipeline.h"
@@ -27,29 +28,36 @@ uint64_t ResidentBytes() {
 
 class LoadedEngine : public Engine {
  public:
-  LoadedEngine(Pipeline pipeline, EngineInfo info)
-      : pipeline_(std::move(pipeline)), info_(std::move(info)), chain_(pipeline_) {}
+  LoadedEngine(Pipeline pipeline, EngineInfo info, const std::string& lora_dir)
+      : pipeline_(std::move(pipeline)),
+        info_(std::move(info)),
+        loras_(*pipeline_.transformer, lora_dir),
+        chain_(pipeline_) {}
 
   const EngineInfo& info() const override { return info_; }
 
   absl::StatusOr<ClipResult> GenerateClip(const ClipRequest& request, const Picture& picture,
                                           const std::string& carry, const ClipCallbacks& callbacks) override {
     return AsStatus([&]() -> absl::StatusOr<ClipResult> {
-      if (!request.loras.empty()) {
-        return absl::NotFoundError("LoRA '" + request.loras.front().name + "' is not known to this worker");
-      }
-      return chain_.Generate(request, picture, carry, callbacks);
+      CheckRequest(request, info_.defaults);  // before any weight is touched
+      const absl::Duration lora_time = loras_.Put(request.loras, [&] {
+        if (callbacks.cancelled()) throw ClipStopped(absl::CancelledError("the clip was cancelled"));
+      });
+      ClipResult result = chain_.Generate(request, picture, carry, callbacks);
+      result.lora_time = lora_time;
+      return result;
     });
   }
 
   MemoryUse memory() const override {
-    return {ResidentBytes(), DeviceBytesAllocated(pipeline_.device), /*lora_bytes=*/0};
+    return {ResidentBytes(), DeviceBytesAllocated(pipeline_.device), loras_.merged_bytes()};
   }
-  LoraFolder ScanLoras() override { return {}; }
+  LoraFolder ScanLoras() override { return loras_.Scan(); }
 
  private:
   const Pipeline pipeline_;
   const EngineInfo info_;
+  LoraSwitch loras_;
   Chain chain_;
 };
 
@@ -68,14 +76,16 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Load(const EngineOptions& option
     if (options.num_threads > 0) at::set_num_threads(options.num_threads);
     const at::Device device = SelectDevice(options.device);
     PrepareDevice(device);
-    Pipeline pipeline = LoadPipeline(options.model_dir, device);
+    Pipeline pipeline = LoadPipeline(options, device);
     EngineInfo info;
     info.device = DeviceName(device);
     info.model_label = pipeline.config.name.empty() ? FolderName(options.model_dir) : pipeline.config.name;
     info.parameters = pipeline.parameters;
     info.defaults = pipeline.config.defaults;
+    info.warnings = pipeline.warnings;
+    info.warnings = pipeline.warnings;
     if (auto warning = CheckModulatedNorm(device)) info.warnings.push_back(*std::move(warning));
-    return std::make_unique<LoadedEngine>(std::move(pipeline), std::move(info));
+    return std::make_unique<LoadedEngine>(std::move(pipeline), std::move(info), options.lora_dir);
   });
 }
 
