@@ -11,7 +11,9 @@ constexpr char kOverview[] =
     "Subcommands (each has its own --help):\n"
     "  svi-worker [flags]             take clips from a server\n"
     "  svi-worker generate PICTURE    make a video offline\n"
-    "  svi-worker init-model          write a randomly initialised checkpoint\n\n";
+    "  svi-worker init-model          write a randomly initialised checkpoint\n"
+    "  svi-worker run-component       run one part of a model on given tensors\n"
+    "  svi-worker bench               time the parts of a model\n\n";
 
 }  // namespace
 
@@ -57,7 +59,10 @@ int RunCommand(const std::vector<std::string>& args) {
   const std::vector<std::string> rest(args.begin() + 1, args.end());
   if (args[0] == "generate") return Generate(rest);
   if (args[0] == "init-model") return InitModel(rest);
-  return UsageError(absl::StrCat("unknown subcommand \"", args[0], "\"; there are generate and init-model"));
+  if (args[0] == "run-component") return RunComponent(rest);
+  if (args[0] == "bench") return Bench(rest);
+  return UsageError(absl::StrCat("unknown subcommand \"", args[0],
+                                 "\"; there are generate, init-model, run-component and bench"));
 }
 
 }  // namespace svi::worker

@@ -51,11 +51,11 @@ NamedTensors RunSample(ComponentRun& run) {
   inputs.clean_slots = vae->Encode(image.unsqueeze(2).to(run.device)).to(at::kFloat);
   inputs.guidance_scale = run.options.guidance_scale;
   inputs.compute_dtype = run.dtype;
+  inputs.guidance = GuidanceMode::kTwoPass;  // as the references; texts may differ in length
   const auto text = [&](const char* name, const char* shape) {
     return transformer.PrepareText(run.inputs.Float(name, shape).to(run.device, run.dtype));
   };
   inputs.prompt = text("prompt_embeds", "[1, L, D]");
-  // Two texts may differ in length.
   if (guided) inputs.negative_prompt = text("negative_prompt_embeds", "[1, M, D]");
 
   const at::Tensor latents = Denoise(transformer, *sampler, inputs, [](int) { return true; });
