@@ -2,6 +2,8 @@
 
 Run: /opt/refvenv/bin/python tests/golden/vae/make_vae_golden.py   (diffusers 0.42.1, torch 2.15, CPU fp32)
 
+vae_a_bf16.safetensors: the same with the whole model in bfloat16, for one clip and one set of latents.
+
 No weights are stored: value i of the tensor `name` is uniform in [-1, 1), taken from splitmix64 of FNV-1a(name) + i, times
 a scale that depends on its kind. tests/worker/engine/vae/generated.h does the same in C++.
 """
@@ -52,7 +54,10 @@ def weight(name, shape):
     return np.float32((3.0 / np.prod(shape[1:])) ** 0.5) * uniform(name, shape)
 
 
-def make(key, settings):
+BF16_CLIP, BF16_LATENTS = "f5", "t3"
+
+
+def model(settings):
     z = settings["z_dim"]
     vae = AutoencoderKLWan(
         **settings,
@@ -67,9 +72,26 @@ def make(key, settings):
         latents_std=MANIFEST["config"]["latents_std"][:z],
     ).eval()
     vae.load_state_dict({n: weight(n, tuple(p.shape)) for n, p in vae.state_dict().items()})
-    (HERE / f"vae_{key}_config.json").write_text(vae.to_json_string())
+    return vae
+
+
+def latent_tables(vae):
+    z = vae.config.z_dim
     mean = torch.tensor(vae.config.latents_mean).view(1, z, 1, 1, 1)
-    inverse_std = 1.0 / torch.tensor(vae.config.latents_std).view(1, z, 1, 1, 1)
+    return mean, 1.0 / torch.tensor(vae.config.latents_std).view(1, z, 1, 1, 1)
+
+
+def save(name, tensors):
+    for key, value in tensors.items():
+        print(name, key, tuple(value.shape), f"|max| {value.abs().max():.3f} rms {value.square().mean() ** 0.5:.3f}")
+    save_file({n: v.contiguous() for n, v in tensors.items()}, HERE / f"{name}.safetensors")
+
+
+def make(key, settings):
+    vae = model(settings)
+    z = settings["z_dim"]
+    (HERE / f"vae_{key}_config.json").write_text(vae.to_json_string())
+    mean, inverse_std = latent_tables(vae)
     out = {}
     with torch.no_grad():
         for clip, (b, f, h, w) in CLIPS.items():
@@ -79,12 +101,25 @@ def make(key, settings):
         for name, (b, t, h, w) in LATENTS.items():
             latents = 2 * uniform(f"latents.{name}", (b, z, t, h, w))
             out[f"decoded.{name}"] = vae.decode(latents / inverse_std + mean).sample
-    for name, value in out.items():
-        print(key, name, tuple(value.shape), f"|max| {value.abs().max():.3f} rms {value.square().mean() ** 0.5:.3f}")
-    save_file({n: v.contiguous() for n, v in out.items()}, HERE / f"vae_{key}.safetensors")
+    save(f"vae_{key}", out)
+
+
+def make_bf16(key, settings):
+    vae = model(settings).to(torch.bfloat16)
+    mean, inverse_std = latent_tables(vae)
+    b, f, h, w = CLIPS[BF16_CLIP]
+    shape = LATENTS[BF16_LATENTS]
+    latents = 2 * uniform(f"latents.{BF16_LATENTS}", (shape[0], settings["z_dim"], *shape[1:]))
+    with torch.no_grad():
+        out = {
+            f"mean.{BF16_CLIP}": vae.encode(uniform(f"clip.{BF16_CLIP}", (b, 3, f, h, w)).bfloat16()).latent_dist.mode(),
+            f"decoded.{BF16_LATENTS}": vae.decode((latents / inverse_std + mean).bfloat16()).sample,
+        }
+    save(f"vae_{key}_bf16", out)
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
     for key, settings in CONFIGS.items():
         make(key, settings)
+    make_bf16("a", CONFIGS["a"])

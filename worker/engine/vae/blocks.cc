@@ -18,15 +18,14 @@ ChannelNorm::ChannelNorm(const Scope& scope, int64_t width, int64_t spatial_axes
   std::vector<int64_t> shape(static_cast<size_t>(1 + spatial_axes), 1);
   shape[0] = width;
   const at::Tensor gamma = scope.Take("gamma", shape);
-  if (gamma.defined()) scale_ = gamma.flatten() * std::sqrt(static_cast<double>(width));
+  if (gamma.defined()) scale_ = Widened(gamma).flatten() * std::sqrt(static_cast<double>(width));
 }
 
 at::Tensor ChannelNorm::Forward(const at::Tensor& x) const {
-  const bool half = x.scalar_type() == at::kBFloat16 || x.scalar_type() == at::kHalf;
-  const at::Tensor wide = half ? x.to(at::kFloat) : x;
-  const at::Tensor length = at::linalg_vector_norm(wide, 2, at::IntArrayRef{-1}, /*keepdim=*/true);
-  const at::Tensor unit = wide / length.clamp_min(kSmallestNorm);
-  return unit.to(x.scalar_type()).mul_(scale_);
+  const at::Tensor wide = Widened(x);
+  at::Tensor length = at::linalg_vector_norm(wide, 2, at::IntArrayRef{-1}, /*keepdim=*/true);
+  at::Tensor y = wide / length.clamp_min_(kSmallestNorm);
+  return y.mul_(scale_).to(x.scalar_type());
 }
 
 ResidualBlock::ResidualBlock(const Scope& scope, int64_t in, int64_t out, SlotCounter& slots)
@@ -40,7 +39,8 @@ ResidualBlock::ResidualBlock(const Scope& scope, int64_t in, int64_t out, SlotCo
 at::Tensor ResidualBlock::Forward(const at::Tensor& x, StreamState& state) const {
   const at::Tensor middle = conv1_.Forward(NormSilu(norm1_, x), state);
   at::Tensor out = conv2_.Forward(NormSilu(norm2_, middle), state);
-  return out.add_(conv_shortcut_ ? conv_shortcut_->Forward(x) : x);
+  const at::Tensor input = Trim(x, kReach, state.edges);
+  return out.add_(conv_shortcut_ ? conv_shortcut_->Forward(input) : input);
 }
 
 AttentionBlock::AttentionBlock(const Scope& scope, int64_t width)

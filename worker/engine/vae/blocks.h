@@ -16,13 +16,15 @@ class ChannelNorm {
   at::Tensor Forward(const at::Tensor& x) const;  // always a new tensor
 
  private:
-  at::Tensor scale_;  // √C · gamma
+  at::Tensor scale_;  // √C · gamma, fp32 for half types
 };
 
 // norm, SiLU, conv, norm, SiLU, conv, plus the input; a 1×1×1 convolution fits the input where the width
 // changes.
 class ResidualBlock {
  public:
+  static constexpr int64_t kReach = 2;  // how many rows and columns are lost at a cut side
+
   ResidualBlock(const Scope& scope, int64_t in, int64_t out, SlotCounter& slots);
   at::Tensor Forward(const at::Tensor& x, StreamState& state) const;
 
@@ -61,6 +63,8 @@ class MidBlock {
 // norm, SiLU, conv: how encoder and decoder end ("norm_out", "conv_out" of the scope).
 class OutputHead {
  public:
+  static constexpr int64_t kReach = 1;  // as ResidualBlock's
+
   OutputHead(const Scope& scope, int64_t in, int64_t out, SlotCounter& slots);
   at::Tensor Forward(const at::Tensor& x, StreamState& state) const;
 

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "worker/engine/vae/region.h"
 #include "worker/engine/weights/weight_source.h"
 
 namespace svi::engine {
@@ -24,10 +25,12 @@ struct FrameCache {
   at::Tensor newer;
 };
 
-// One video's memory: a cache for each temporal convolution, at the slot that convolution was built with.
+// The memory of one video, or of one tile of it: a cache for each temporal convolution, at the slot that
+// convolution was built with.
 struct StreamState {
   std::vector<FrameCache> caches;
   bool first = true;  // no chunk has been handled yet
+  Edges edges;        // of the part of the picture that is being handled
 
   FrameCache& at(size_t slot) { return caches[slot]; }
 };
@@ -42,19 +45,31 @@ class SlotCounter {
   size_t count_ = 0;
 };
 
+// fp32 for half types, else the tensor itself.
+[[nodiscard]] at::Tensor Widened(const at::Tensor& x);
+
+// Rows and columns of zeros around a picture.
+struct Border {
+  int64_t top = 0;
+  int64_t bottom = 0;
+  int64_t left = 0;
+  int64_t right = 0;
+};
+
 // Output frame t's taps, side by side, for t in [begin, end): x [B, T, H, W, C] → [B, end - begin, H, W, 3C]
-// holding frames t-2 | t-1 | t.
+// holding frames t-2 | t-1 | t, with `border` around each.
 [[nodiscard]] at::Tensor TemporalWindow(const at::Tensor& x, const FrameCache& cache, int64_t begin,
-                                        int64_t end);
+                                        int64_t end, const Border& border = {});
 
 // Makes the last two frames of (cache, x) the cache. Copies them if they would keep a longer chunk alive.
 void Remember(const at::Tensor& x, FrameCache& cache);
 
-// 3×3×3, zeros around the picture, causal in time. Weights "weight" [out, in, 3, 3, 3] and "bias".
+// 3×3×3, zeros around the picture, causal in time; H' and W' are one less for each cut side of
+// StreamState::edges. Weights "weight" [out, in, 3, 3, 3] and "bias".
 class CausalConv {
  public:
   CausalConv(const Scope& scope, int64_t in, int64_t out, SlotCounter& slots);
-  // [B, T, H, W, in] → [B, T, H, W, out].
+  // [B, T, H, W, in] → [B, T, H', W', out].
   at::Tensor Forward(const at::Tensor& x, StreamState& state) const;
 
  private:
@@ -78,18 +93,32 @@ class TimeConv {
   at::Tensor bias_;
 };
 
-// 3×3 on every frame by itself. Weights "weight" [out, in, 3, 3], "bias".
-class FrameConv {
+// 3×3 with stride 2 and without padding on every frame by itself. Weights "weight" [out, in, 3, 3], "bias".
+class HalvingConv {
  public:
-  FrameConv(const Scope& scope, int64_t in, int64_t out, int64_t stride, int64_t padding);
-  // [B, T, H, W, in] → [B, T, H', W', out].
+  HalvingConv(const Scope& scope, int64_t in, int64_t out);
+  // [B, T, H, W, in] → [B, T, (H-1)/2, (W-1)/2, out].
   at::Tensor Forward(const at::Tensor& x) const;
 
  private:
-  int64_t stride_;
-  int64_t padding_;
   at::Tensor weight_;
   at::Tensor bias_;
+};
+
+// A picture doubled by nearest neighbour and then convolved 3×3, every frame by itself. Of a doubled pixel's
+// nine neighbours some are equal, so each of a pixel's four children is a 2×2 convolution of the small
+// picture with sums of the kernel's entries: 4/9 of the arithmetic. Weights "weight" [out, in, 3, 3], "bias".
+class DoublingConv {
+ public:
+  DoublingConv(const Scope& scope, int64_t in, int64_t out);
+  // [B, T, H, W, in] → [B, T, H' + 1, W' + 1, 2, 2, out], H' and W' being one less than H and W for each cut
+  // side: the child (r, c) of pixel (y, x) of the H' × W' ones lies at [y + r, x + c, r, c].
+  at::Tensor Forward(const at::Tensor& x, const Edges& edges) const;
+
+ private:
+  int64_t out_;
+  at::Tensor weight_;  // [4·out, in, 2, 2], children slowest
+  at::Tensor bias_;    // [4·out]
 };
 
 // A 1×1 (`spatial_axes` 2) or 1×1×1 (3) convolution. Weights "weight" [out, in, 1, 1(, 1)], "bias".

@@ -22,9 +22,10 @@ struct ResampleFactor {
 [[nodiscard]] at::Tensor AvgDown(const at::Tensor& x, int64_t out_width, ResampleFactor factor);
 
 // The converse: each channel, repeated as often as needed, is dealt out to (output channel, cell of the
-// block). Adds the result to `sum` [B, T', factor.space·H, factor.space·W, out]. If `first`, only the last
-// frame of x's first block exists (T' = factor.time·T - factor.time + 1); T must then be 1.
-void AddDupUp(const at::Tensor& x, ResampleFactor factor, bool first, at::Tensor& sum);
+// block). x [B, T, H, W, C] → [B, T, factor.time, H, factor.space, W, factor.space, out_width], where
+// possible a view. If `first`, only the last frame of x's first block exists: T must be 1, and the time axis
+// is 1 long.
+[[nodiscard]] at::Tensor DupUp(const at::Tensor& x, int64_t out_width, ResampleFactor factor, bool first);
 
 // Halves the picture (zeros right and below, stride 2) and, if built so, the frame rate: the first frame
 // passes untouched, then every second frame looks back over three. Weights "resample.1" and "time_conv".
@@ -34,7 +35,7 @@ class Downsampler {
   at::Tensor Forward(const at::Tensor& x, StreamState& state) const;
 
  private:
-  FrameConv resample_;
+  HalvingConv resample_;
   std::optional<TimeConv> time_conv_;
   size_t slot_;
 };
@@ -44,13 +45,18 @@ class Downsampler {
 // "time_conv".
 class Upsampler {
  public:
+  static constexpr int64_t kReach = 1;  // how many rows and columns of x are lost at a cut side
+
   Upsampler(const Scope& scope, int64_t width, bool time, SlotCounter& slots);
-  at::Tensor Forward(const at::Tensor& x, StreamState& state) const;
+  // Of x [B, T, H, W, C], plus DupUp of `shortcut` [B, T, H', W', any], H' and W' being H and W without what
+  // is lost → [B, T', 2H', 2W', C].
+  at::Tensor Forward(const at::Tensor& x, const at::Tensor& shortcut, StreamState& state) const;
 
  private:
   at::Tensor DoubleFrames(const at::Tensor& x, StreamState& state) const;
 
-  FrameConv resample_;
+  int64_t width_;
+  DoublingConv resample_;
   std::optional<TimeConv> time_conv_;
   size_t slot_;
 };

@@ -1,5 +1,6 @@
 target_sources(svi_engine PRIVATE
   ${CMAKE_CURRENT_LIST_DIR}/config.cc
+  ${CMAKE_CURRENT_LIST_DIR}/region.cc
   ${CMAKE_CURRENT_LIST_DIR}/causal_conv.cc
   ${CMAKE_CURRENT_LIST_DIR}/blocks.cc
   ${CMAKE_CURRENT_LIST_DIR}/resample.cc

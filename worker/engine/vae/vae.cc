@@ -50,8 +50,8 @@ void CheckVideo(const at::Tensor& video) {
 
 class StreamingDecoderState final : public DecoderState {
  public:
-  explicit StreamingDecoderState(StreamState state) : stream(std::move(state)) {}
-  StreamState stream;
+  explicit StreamingDecoderState(DecoderStreams given) : streams(std::move(given)) {}
+  DecoderStreams streams;
   std::vector<int64_t> latent_shape;  // of the first latent
   bool torn = false;                  // a decode stopped halfway: some caches are a latent ahead
 };
@@ -98,7 +98,7 @@ at::Tensor Vae::EncodeMean(const at::Tensor& video) const {
     means.push_back(moments.narrow(-1, 0, impl_->config.z_dim));
     begin += frames;
   }
-  return ChannelsFirst(at::cat(means, 1));
+  return ChannelsFirst(Widened(at::cat(means, 1)));
 }
 
 at::Tensor Vae::Normalize(const at::Tensor& mean) const {
@@ -109,8 +109,9 @@ at::Tensor Vae::Normalize(const at::Tensor& mean) const {
 
 at::Tensor Vae::Encode(const at::Tensor& video) const { return Normalize(EncodeMean(video)); }
 
-std::unique_ptr<DecoderState> Vae::NewDecoderState(int64_t) const {
-  return std::make_unique<StreamingDecoderState>(impl_->decoder.NewState());
+std::unique_ptr<DecoderState> Vae::NewDecoderState(int64_t tile) const {
+  if (tile < 0) throw std::invalid_argument("the VAE's tile must not be negative");
+  return std::make_unique<StreamingDecoderState>(impl_->decoder.NewStreams(tile));
 }
 
 at::Tensor Vae::DecodeNext(const at::Tensor& latent, DecoderState& state) const {
@@ -124,12 +125,12 @@ at::Tensor Vae::DecodeNext(const at::Tensor& latent, DecoderState& state) const 
     throw std::invalid_argument("the latent's shape differs from the first one's of this decoder state");
   }
   own->torn = true;
-  const at::Tensor moved = latent.to(impl_->post_quant_conv.options().device());
+  const at::Tensor moved = Widened(latent).to(impl_->post_quant_conv.options().device());
   const at::Tensor raw = moved / impl_->InverseStd(moved) + impl_->Column(impl_->config.latents_mean, moved);
   const at::Tensor z = ChannelsLast(raw.to(impl_->post_quant_conv.options()));
-  const at::Tensor frames = impl_->decoder.Forward(impl_->post_quant_conv.Forward(z), own->stream);
+  const at::Tensor frames = impl_->decoder.Forward(impl_->post_quant_conv.Forward(z), own->streams);
   own->torn = false;
-  return Unpatchify(frames).clamp_(-1, 1);
+  return Widened(Unpatchify(frames).clamp_(-1, 1));
 }
 
 at::Tensor Vae::Decode(const at::Tensor& latents, int64_t tile) const {

@@ -29,7 +29,8 @@ struct VaeConfig {
   std::string ToJson() const;
 };
 
-// The decoder's causal feature cache: what it remembers between latents of one video.
+// The decoder's causal feature cache: what it remembers between latents of one video. Holds no weights: it
+// may outlive the Vae that made it and go on with another one of the same weights.
 class DecoderState {
  public:
   virtual ~DecoderState() = default;
@@ -37,12 +38,15 @@ class DecoderState {
 
 class Vae {
  public:
-  Vae(const VaeConfig& config, WeightSource& weights);  // takes every tensor, does not call Finish()
+  // Takes every tensor, does not call Finish(). Computes in the weights' dtype (norms always in fp32 at
+  // least) and keeps none of the source's tensors, so that mapped files are unmapped once the source is gone.
+  Vae(const VaeConfig& config, WeightSource& weights);
   ~Vae();
 
   const VaeConfig& config() const;
 
-  // video [B, 3, F, H, W] in [-1, 1], F = 4k+1, H and W multiples of 16 → raw mean [B, z, k+1, H/16, W/16].
+  // video [B, 3, F, H, W] in [-1, 1], F = 4k+1, H and W multiples of 16 → raw mean [B, z, k+1, H/16, W/16],
+  // fp32 even if the weights are of a half type; so are decoded frames.
   // Streams in chunks of 1, 4, 4… frames.
   at::Tensor EncodeMean(const at::Tensor& video) const;
   // The same, normalised: (mean - latents_mean) / latents_std.
@@ -50,10 +54,10 @@ class Vae {
   at::Tensor Normalize(const at::Tensor& mean) const;
 
   // Decoding streams, one latent at a time, so that memory does not grow with the video's length.
-  // `tile`: side, in latents, of the tiles that a frame is decoded in; 0: untiled. Tiles overlap by the
-  // decoder's reach in space and the part of it that sees a whole frame (the middle block's attention) is not
-  // tiled, so the result is the untiled one's but for rounding: there are no seams. Throws
-  // std::invalid_argument on a negative one.
+  // `tile`: side, in latents, of the tiles that a frame is decoded in; 0: untiled. What sees a whole frame
+  // (the middle block's attention), or works where a frame is small, is not tiled; the rest takes, with each
+  // tile, as much of its surroundings as its kernels reach. So the result is the untiled one's but for
+  // rounding (below 2e-5): there are no seams. Throws std::invalid_argument on a negative one.
   std::unique_ptr<DecoderState> NewDecoderState(int64_t tile = 0) const;
   // latent: normalised [B, z, 1, h, w] → frames [B, 3, n, 16h, 16w] in [-1, 1], clamped; n = 1 for the first
   // latent of the state's life, 4 afterwards.
