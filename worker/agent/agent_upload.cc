@@ -39,8 +39,9 @@ void Agent::SendHeartbeat() {
 }
 
 const std::vector<std::string>& Agent::ScanLoras() {
-  loras_.Update(engine_->ScanLoras());
-  metrics_->SetLoras(loras_.folder().loras.size(), loras_.folder().refused.size());
+  engine::LoraFolder folder = engine_->ScanLoras();
+  metrics_->SetLoras(folder.loras.size(), folder.refused.size());
+  loras_.Update(std::move(folder));
   return loras_.names();
 }
 
