@@ -20,6 +20,7 @@ at::Device SelectDevice(const std::string& name);
 // The rest asks the CUDA runtime; device_cpu.cc answers for builds without it.
 int CudaDeviceCount();
 std::string DeviceName(at::Device device);         // "cpu", or the GPU's marketing name
+uint64_t DeviceBytesTotal(at::Device device);      // the GPU's memory; 0 on a CPU
 uint64_t DeviceBytesAllocated(at::Device device);  // by the caching allocator; 0 on a CPU
 // Float32 must mean float32: TF32 off for matrix products and convolutions (shared parity notes, rule 0).
 void PrepareDevice(at::Device device);

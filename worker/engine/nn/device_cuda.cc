@@ -19,6 +19,13 @@ std::string DeviceName(at::Device device) {
   return properties.name;
 }
 
+uint64_t DeviceBytesTotal(at::Device device) {
+  if (!device.is_cuda()) return 0;
+  cudaDeviceProp properties;
+  if (cudaGetDeviceProperties(&properties, device.index()) != cudaSuccess) return 0;
+  return static_cast<uint64_t>(properties.totalGlobalMem);
+}
+
 uint64_t DeviceBytesAllocated(at::Device device) {
   if (!device.is_cuda()) return 0;
   const auto stats = c10::cuda::CUDACachingAllocator::getDeviceStats(device.index());

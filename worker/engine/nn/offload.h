@@ -16,8 +16,11 @@ namespace svi::engine {
 template <typename Model>
 class Offloadable {
  public:
-  Offloadable(std::function<std::unique_ptr<Model>()> load, bool keep)
-      : load_(std::move(load)), keep_(keep) {}
+  // `first`: what `load` gave, if it has been called already.
+  Offloadable(std::function<std::unique_ptr<Model>()> load, bool keep, std::shared_ptr<Model> first = nullptr)
+      : load_(std::move(load)), keep_(keep), current_(first) {
+    if (keep_) kept_ = std::move(first);
+  }
 
   // In memory for as long as the result lives, at least. Throws what `load` throws.
   std::shared_ptr<Model> Use() {

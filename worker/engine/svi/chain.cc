@@ -74,36 +74,42 @@ struct Chain::Run {
     const absl::Time start = absl::Now();
     Report(Stage::kEncode, 0, 2, absl::InfiniteDuration());
     plan = request.clip_index == 0
-               ? PlanFirstClip(*pipeline.vae, CoverPicture(picture, request.width, request.height),
+               ? PlanFirstClip(*pipeline.vae->Use(), CoverPicture(picture, request.width, request.height),
                                pipeline.device)
                : PlanNextClip(*pipeline.vae, carry, pipeline.device);
     Report(Stage::kEncode, 1, 2, absl::InfiniteDuration());
     CheckCancelled();
-    prompt = PrepareText(request.prompt);
-    if (request.guidance_scale != 1.0) negative_prompt = PrepareText(request.negative_prompt);
+    // All embeddings before the transformer's first use: it and the text encoder need not be in memory at
+    // once.
+    std::vector<std::string> texts = {request.prompt};
+    if (request.guidance_scale != 1.0) texts.push_back(request.negative_prompt);
+    const std::vector<at::Tensor> embeddings = pipeline.prompts->Encode(texts);
+    prompt = PrepareText(embeddings[0]);
+    if (texts.size() == 2) negative_prompt = PrepareText(embeddings[1]);
     Report(Stage::kEncode, 2, 2, absl::InfiniteDuration());
     result.encode_time = absl::Now() - start;
   }
 
-  std::shared_ptr<const TextContext> PrepareText(const std::string& text) const {
-    return pipeline.transformer->PrepareText(pipeline.prompts->Encode(text).to(pipeline.compute_dtype));
+  std::shared_ptr<const TextContext> PrepareText(const at::Tensor& embedding) const {
+    return pipeline.transformer->PrepareText(embedding.to(pipeline.compute_dtype));
   }
 
   void DenoiseLatents() {
     const absl::Time start = absl::Now();
     const int steps = request.num_inference_steps;
     DenoiseInputs inputs;
-    inputs.noise = InitialNoise(request.seed, {1, pipeline.vae->config().z_dim, latent_count(),
+    inputs.noise = InitialNoise(request.seed, {1, pipeline.latent_channels, latent_count(),
                                                request.height / 16, request.width / 16})
                        .to(pipeline.device);
     inputs.clean_slots = plan.clean_slots;
-    inputs.prompt = prompt;
-    inputs.negative_prompt = negative_prompt;
+    inputs.prompt = std::move(prompt);
+    inputs.negative_prompt = std::move(negative_prompt);
     inputs.guidance_scale = request.guidance_scale;
+    inputs.guidance = pipeline.guidance;
     inputs.compute_dtype = pipeline.compute_dtype;
     auto sampler = MakeSampler(request.sampler, steps, request.flow_shift);
     const absl::Duration decode_time = decoded_count() * decode_time_per_latent;
-    latents = Denoise(*pipeline.transformer, *sampler, inputs, [&](int step) {
+    latents = Denoise(*pipeline.transformer, *sampler, std::move(inputs), [&](int step) {
       const absl::Duration per_step = step == 0 ? absl::InfiniteDuration() : (absl::Now() - start) / step;
       Report(Stage::kDenoise, step, steps, per_step * (steps - step) + decode_time);
       return !callbacks.cancelled();
@@ -133,7 +139,7 @@ struct Chain::Run {
     }
   }
 
-  void Decode(DecoderState& decoder) {
+  void Decode(const Vae& vae, DecoderState& decoder) {
     const absl::Time start = absl::Now();
     const int total = static_cast<int>(decoded_count());
     int64_t to_drop = plan.dropped_frames;
@@ -141,7 +147,7 @@ struct Chain::Run {
       CheckCancelled();
       const absl::Duration per_latent = i == 0 ? decode_time_per_latent : (absl::Now() - start) / i;
       Report(Stage::kDecode, i, total, per_latent * (total - i));
-      Emit(pipeline.vae->DecodeNext(latents.narrow(2, plan.first_decoded + i, 1), decoder), &to_drop);
+      Emit(vae.DecodeNext(latents.narrow(2, plan.first_decoded + i, 1), decoder), &to_drop);
     }
     Report(Stage::kDecode, total, total, absl::ZeroDuration());
     result.decode_time = absl::Now() - start;
@@ -159,17 +165,18 @@ struct Chain::Run {
     } else {
       at::Tensor decoded = latents.narrow(2, plan.first_decoded, decoded_count()).cpu();
       if (carry.latents.defined()) decoded = at::cat({carry.latents, decoded}, 2);
-      next.latents = Tail(decoded, 2, pipeline.vae->decoder_receptive_latents());
+      next.latents = Tail(decoded, 2, pipeline.decoder_receptive_latents);
     }
     return next;
   }
 };
 
-std::unique_ptr<DecoderState> Chain::TakeDecoder(const std::string& carry_bytes, const Carry& carry) {
+std::unique_ptr<DecoderState> Chain::TakeDecoder(const Vae& vae, const std::string& carry_bytes,
+                                                 const Carry& carry) {
   if (warm_decoder_ != nullptr && warm_carry_ == carry_bytes) return std::move(warm_decoder_);
-  auto state = pipeline_.vae->NewDecoderState();
+  auto state = vae.NewDecoderState(pipeline_.vae_tile);
   for (int64_t i = 0; i < carry.latents.size(2); ++i) {
-    (void)pipeline_.vae->DecodeNext(carry.latents.narrow(2, i, 1).to(pipeline_.device), *state);
+    (void)vae.DecodeNext(carry.latents.narrow(2, i, 1).to(pipeline_.device), *state);
   }
   return state;
 }
@@ -178,12 +185,14 @@ ClipResult Chain::Generate(const ClipRequest& request, const Picture& picture, c
                            const ClipCallbacks& callbacks) {
   CheckRequest(request, pipeline_.config.defaults);
   Run run{pipeline_, request, callbacks, decode_time_per_latent_, {}, {}, {}, {}, {}, {}, {}};
-  if (request.clip_index > 0) run.carry = ParseCarry(carry, request, pipeline_.vae->config().z_dim);
+  if (request.clip_index > 0) run.carry = ParseCarry(carry, request, pipeline_.latent_channels);
   run.Encode(picture);
   run.DenoiseLatents();
-  std::unique_ptr<DecoderState> decoder =
-      run.plan.continues_decoder ? TakeDecoder(carry, run.carry) : pipeline_.vae->NewDecoderState();
-  run.Decode(*decoder);
+  const std::shared_ptr<const Vae> vae = pipeline_.vae->Use();
+  std::unique_ptr<DecoderState> decoder = run.plan.continues_decoder
+                                              ? TakeDecoder(*vae, carry, run.carry)
+                                              : vae->NewDecoderState(pipeline_.vae_tile);
+  run.Decode(*vae, *decoder);
   run.result.carry = SerializeCarry(run.NextCarry());
   decode_time_per_latent_ = run.result.decode_time / run.decoded_count();
   warm_decoder_.reset();

@@ -22,11 +22,13 @@ class Chain {
 
  private:
   struct Run;  // one clip in the making
-  std::unique_ptr<DecoderState> TakeDecoder(const std::string& carry_bytes, const Carry& carry);
+  std::unique_ptr<DecoderState> TakeDecoder(const Vae& vae, const std::string& carry_bytes,
+                                            const Carry& carry);
 
   const Pipeline& pipeline_;
   // Of the last pro clip: the decoder as it stood at its end, good for the clip that continues exactly this
   // carry. It only saves work: without it the same state is rebuilt from the carry's latents.
+  // It holds activations only, so it outlives the VAE's weights where those are off-loaded.
   std::string warm_carry_;
   std::unique_ptr<DecoderState> warm_decoder_;
   absl::Duration decode_time_per_latent_ = absl::ZeroDuration();  // of the last clip, for the ETA

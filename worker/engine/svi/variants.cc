@@ -4,14 +4,23 @@
 
 namespace svi::engine {
 
+namespace {
+
+// float32, whatever the VAE computes in: the carry's latents are.
+at::Tensor Encode(const Vae& vae, const at::Tensor& frames, at::Device device) {
+  return vae.Encode(ToVideo(frames).to(device)).to(at::kFloat);
+}
+
+}  // namespace
+
 ClipPlan PlanFirstClip(const Vae& vae, const at::Tensor& picture, at::Device device) {
   ClipPlan plan;
-  plan.anchor = vae.Encode(ToVideo(picture).to(device));
+  plan.anchor = Encode(vae, picture, device);
   plan.clean_slots = plan.anchor;
   return plan;
 }
 
-ClipPlan PlanNextClip(const Vae& vae, const Carry& carry, at::Device device) {
+ClipPlan PlanNextClip(Offloadable<Vae>& vae, const Carry& carry, at::Device device) {
   ClipPlan plan;
   if (carry.anchor.defined()) plan.anchor = carry.anchor.to(device);
   switch (carry.variant) {
@@ -23,11 +32,11 @@ ClipPlan PlanNextClip(const Vae& vae, const Carry& carry, at::Device device) {
       break;
     }
     case Variant::kFilm:
-      plan.clean_slots = vae.Encode(ToVideo(carry.frames).to(device));
+      plan.clean_slots = Encode(*vae.Use(), carry.frames, device);
       plan.dropped_frames = 5;
       break;
     case Variant::kShot:
-      plan.clean_slots = at::cat({plan.anchor, vae.Encode(ToVideo(carry.frames).to(device))}, 2);
+      plan.clean_slots = at::cat({plan.anchor, Encode(*vae.Use(), carry.frames, device)}, 2);
       plan.first_decoded = 1;
       plan.dropped_frames = 1;
       break;

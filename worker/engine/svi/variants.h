@@ -5,6 +5,7 @@
 #include <ATen/ATen.h>
 
 #include "engine/types.h"
+#include "worker/engine/nn/offload.h"
 #include "worker/engine/svi/carry.h"
 #include "worker/engine/vae/vae.h"
 
@@ -25,8 +26,8 @@ ClipPlan PlanFirstClip(const Vae& vae, const at::Tensor& picture /* uint8 [3, H,
 
 // Later clips. pro: [anchor, last latent], decodes what is new with the carried cache. film: the last 5
 // frames encoded again (2 slots), drops 5. shot: [anchor, last frame encoded], the anchor is not decoded,
-// drops 1.
-ClipPlan PlanNextClip(const Vae& vae, const Carry& carry, at::Device device);
+// drops 1. Only film and shot use the VAE.
+ClipPlan PlanNextClip(Offloadable<Vae>& vae, const Carry& carry, at::Device device);
 
 // Frames of overlap that the next clip of this variant wants kept: film 5, shot 1, pro 0.
 int64_t KeptFrames(Variant variant);

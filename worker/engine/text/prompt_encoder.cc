@@ -25,38 +25,54 @@ constexpr size_t kCachedPrompts = 16;
 }  // namespace
 
 struct PromptEncoder::Impl {
-  Impl(std::unique_ptr<Tokenizer> t, std::unique_ptr<UmT5Encoder> e)
+  Impl(std::unique_ptr<Tokenizer> t, std::unique_ptr<Offloadable<UmT5Encoder>> e)
       : tokenizer(std::move(t)), encoder(std::move(e)), cache(kCachedPrompts) {}
 
   const std::unique_ptr<Tokenizer> tokenizer;
-  const std::unique_ptr<UmT5Encoder> encoder;
+  const std::unique_ptr<Offloadable<UmT5Encoder>> encoder;
   absl::Mutex mutex;
   LruCache<std::vector<int64_t>, at::Tensor> cache ABSL_GUARDED_BY(mutex);
 };
 
-PromptEncoder::PromptEncoder(std::unique_ptr<Tokenizer> tokenizer, std::unique_ptr<UmT5Encoder> encoder)
-    : impl_(std::make_unique<Impl>(std::move(tokenizer), std::move(encoder))) {
-  if (impl_->tokenizer->vocab_size() > impl_->encoder->config().vocab_size) {
-    throw std::invalid_argument("the tokenizer has " + std::to_string(impl_->tokenizer->vocab_size()) +
-                                " ids, the text encoder's vocab_size is " +
-                                std::to_string(impl_->encoder->config().vocab_size));
-  }
-}
+namespace {
 
-PromptEncoder::~PromptEncoder() = default;
-
-at::Tensor PromptEncoder::Encode(const std::string& prompt) {
-  const std::vector<int64_t> ids = impl_->tokenizer->Encode(CleanPrompt(prompt), kMaxTokens);
-  const absl::MutexLock lock(&impl_->mutex);
-  if (const at::Tensor* known = impl_->cache.Get(ids)) return *known;
+at::Tensor Embed(const UmT5Encoder& encoder, const std::vector<int64_t>& ids) {
   const auto count = static_cast<int64_t>(ids.size());
   const at::Tensor padded = at::zeros({1, kMaxTokens}, at::kLong);
   padded.narrow(1, 0, count).copy_(at::tensor(at::ArrayRef<int64_t>(ids), at::kLong));
   const at::Tensor mask = at::zeros({1, kMaxTokens}, at::kLong);
   mask.narrow(1, 0, count).fill_(1);
-  at::Tensor embedding = impl_->encoder->Forward(padded, mask);
-  impl_->cache.Put(ids, embedding);
-  return embedding;
+  return encoder.Forward(padded, mask);
+}
+
+}  // namespace
+
+PromptEncoder::PromptEncoder(std::unique_ptr<Tokenizer> tokenizer,
+                             std::unique_ptr<Offloadable<UmT5Encoder>> encoder, int64_t vocab_size)
+    : impl_(std::make_unique<Impl>(std::move(tokenizer), std::move(encoder))) {
+  if (impl_->tokenizer->vocab_size() > vocab_size) {
+    throw std::invalid_argument("the tokenizer has " + std::to_string(impl_->tokenizer->vocab_size()) +
+                                " ids, the text encoder's vocab_size is " + std::to_string(vocab_size));
+  }
+}
+
+PromptEncoder::~PromptEncoder() = default;
+
+std::vector<at::Tensor> PromptEncoder::Encode(const std::vector<std::string>& prompts) {
+  std::vector<at::Tensor> embeddings;
+  std::shared_ptr<const UmT5Encoder> encoder;  // in memory until all prompts are done
+  const absl::MutexLock lock(&impl_->mutex);
+  for (const std::string& prompt : prompts) {
+    const std::vector<int64_t> ids = impl_->tokenizer->Encode(CleanPrompt(prompt), kMaxTokens);
+    if (const at::Tensor* known = impl_->cache.Get(ids)) {
+      embeddings.push_back(*known);
+      continue;
+    }
+    if (encoder == nullptr) encoder = impl_->encoder->Use();
+    embeddings.push_back(Embed(*encoder, ids));
+    impl_->cache.Put(ids, embeddings.back());
+  }
+  return embeddings;
 }
 
 }  // namespace svi::engine

@@ -55,6 +55,17 @@ TEST_F(OffloadTest, StaysIfItIsKept) {
   EXPECT_EQ(loads_, 1);
 }
 
+TEST_F(OffloadTest, WhatWasLoadedBeforehandCounts) {
+  Offloadable<Counted> kept([]() -> std::unique_ptr<Counted> { throw std::logic_error("loaded again"); },
+                            true, std::make_shared<Counted>(alive_));
+  EXPECT_NE(kept.Use(), nullptr);
+  EXPECT_NE(kept.Use(), nullptr);
+  EXPECT_EQ(alive_, 1);
+  Offloadable<Counted> not_kept([]() -> std::unique_ptr<Counted> { throw std::logic_error("loaded again"); },
+                                false, std::make_shared<Counted>(alive_));
+  EXPECT_EQ(alive_, 1) << "nobody uses it";
+}
+
 TEST_F(OffloadTest, AFailedLoadIsTriedAgain) {
   int calls = 0;
   Offloadable<int> model(

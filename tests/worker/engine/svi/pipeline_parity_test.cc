@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <map>
 #include <sstream>
 
 #include "worker/engine/dit/transformer.h"
@@ -36,25 +37,55 @@ std::unique_ptr<Model> Load(const std::string& component) {
 
 double MaxError(const at::Tensor& a, const at::Tensor& b) { return (a - b).abs().max().item<double>(); }
 
-TEST(PipelineParity, FirstClipEqualsDiffusers) {
-  const c10::InferenceMode no_gradients;
-  const auto transformer = Load<Transformer, TransformerConfig>("transformer");
-  const auto vae = Load<Vae, VaeConfig>("vae");
-  const auto golden = ReadSafetensors(kGolden + "pipeline.safetensors").tensors;
+struct Parts {
+  std::unique_ptr<Transformer> transformer = Load<Transformer, TransformerConfig>("transformer");
+  std::map<std::string, at::Tensor> golden = ReadSafetensors(kGolden + "pipeline.safetensors").tensors;
+};
 
+// The fixture's clip up to its latents.
+at::Tensor DenoiseFirstClip(const Parts& parts, const at::Tensor& clean_slots, GuidanceMode guidance) {
   DenoiseInputs inputs;
-  inputs.noise = golden.at("noise");
-  inputs.clean_slots = PlanFirstClip(*vae, golden.at("picture"), at::kCPU).clean_slots;
-  inputs.prompt = transformer->PrepareText(golden.at("prompt_embeds"));
-  inputs.negative_prompt = transformer->PrepareText(golden.at("negative_prompt_embeds"));
+  inputs.noise = parts.golden.at("noise");
+  inputs.clean_slots = clean_slots;
+  inputs.prompt = parts.transformer->PrepareText(parts.golden.at("prompt_embeds"));
+  inputs.negative_prompt = parts.transformer->PrepareText(parts.golden.at("negative_prompt_embeds"));
   inputs.guidance_scale = 5.0;
+  inputs.guidance = guidance;
   auto sampler = MakeSampler(Sampler::kUniPc, 4, 5.0);
-  const at::Tensor latents = Denoise(*transformer, *sampler, inputs, [](int) { return true; });
-  EXPECT_LE(MaxError(latents, golden.at("latents")), 5e-5);
+  return Denoise(*parts.transformer, *sampler, std::move(inputs), [](int) { return true; });
+}
+
+class EveryGuidance : public testing::TestWithParam<GuidanceMode> {};
+
+TEST_P(EveryGuidance, FirstClipEqualsDiffusers) {
+  const c10::InferenceMode no_gradients;
+  const Parts parts;
+  const auto vae = Load<Vae, VaeConfig>("vae");
+  const at::Tensor clean_slots = PlanFirstClip(*vae, parts.golden.at("picture"), at::kCPU).clean_slots;
+  const at::Tensor latents = DenoiseFirstClip(parts, clean_slots, GetParam());
+  EXPECT_LE(MaxError(latents, parts.golden.at("latents")), 5e-5);
 
   const at::Tensor video = vae->Decode(latents);  // [1, 3, F, H, W] in [-1, 1]
   const at::Tensor kept = video.index_select(2, at::tensor({0, 1, 8, 16}, at::kLong));
-  EXPECT_LE(MaxError(kept.permute({0, 2, 1, 3, 4}).div(2).add(0.5), golden.at("video")), 1e-4);
+  EXPECT_LE(MaxError(kept.permute({0, 2, 1, 3, 4}).div(2).add(0.5), parts.golden.at("video")), 1e-4);
+}
+INSTANTIATE_TEST_SUITE_P(All, EveryGuidance, testing::Values(GuidanceMode::kBatch, GuidanceMode::kTwoPass));
+
+TEST(Guidance, OneBatchAndTwoPassesAgree) {
+  const c10::InferenceMode no_gradients;
+  const Parts parts;
+  const at::Tensor clean_slots = parts.golden.at("noise").narrow(2, 0, 2) * 0.5;
+  const at::Tensor batch = DenoiseFirstClip(parts, clean_slots, GuidanceMode::kBatch);
+  EXPECT_LE(MaxError(batch, DenoiseFirstClip(parts, clean_slots, GuidanceMode::kTwoPass)), 5e-5);
+  EXPECT_TRUE(at::equal(batch, DenoiseFirstClip(parts, clean_slots, GuidanceMode::kAuto))) << "it is small";
+}
+
+TEST(Guidance, TheModeFollowsFromTheSizeAlone) {
+  EXPECT_TRUE(GuideInOneBatch(GuidanceMode::kAuto, 1));
+  EXPECT_TRUE(GuideInOneBatch(GuidanceMode::kAuto, 512));
+  EXPECT_FALSE(GuideInOneBatch(GuidanceMode::kAuto, 513));
+  EXPECT_TRUE(GuideInOneBatch(GuidanceMode::kBatch, 100'000));
+  EXPECT_FALSE(GuideInOneBatch(GuidanceMode::kTwoPass, 1));
 }
 
 TEST(PipelineParity, CleanSlotsStayAsTheyAre) {
