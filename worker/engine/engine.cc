@@ -83,7 +83,6 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Load(const EngineOptions& option
     info.parameters = pipeline.parameters;
     info.defaults = pipeline.config.defaults;
     info.warnings = pipeline.warnings;
-    info.warnings = pipeline.warnings;
     if (auto warning = CheckModulatedNorm(device)) info.warnings.push_back(*std::move(warning));
     return std::make_unique<LoadedEngine>(std::move(pipeline), std::move(info), options.lora_dir);
   });
