@@ -16,7 +16,7 @@ const Tensors& Outputs() {
   return *outputs;
 }
 
-at::Tensor Run(const Transformer& transformer) {
+at::Tensor Predict(const Transformer& transformer) {
   const c10::InferenceMode inference;
   return transformer.Forward(SeededUniform(1, {1, 48, 2, 4, 6}, 1.7), at::tensor({500.25f}),
                              *transformer.PrepareText(SeededUniform(2, {1, 9, 32}, 1.7)));
@@ -40,7 +40,7 @@ TEST_P(EveryStyle, GivesWhatPeftGives) {
   LoraMerge merge(*transformer);
   merge.Apply({{&lora, 1.0}});
   const std::string expected = GetParam().scale == 1 ? "scale1" : "scale2";
-  EXPECT_LE(MaxDifference(Run(*transformer), Outputs().at(expected)), kTolerance);
+  EXPECT_LE(MaxDifference(Predict(*transformer), Outputs().at(expected)), kTolerance);
 }
 
 TEST_P(EveryStyle, MergesToTheSameWeights) {
@@ -72,7 +72,7 @@ TEST(LoraGolden, AlphasByLayer) {
   EXPECT_EQ(lora.modules.at("blocks.1.ffn.net.2").scale, 0.5);
   LoraMerge merge(*transformer);
   merge.Apply({{&lora, 1.0}});
-  EXPECT_LE(MaxDifference(Run(*transformer), Outputs().at("second")), kTolerance);
+  EXPECT_LE(MaxDifference(Predict(*transformer), Outputs().at("second")), kTolerance);
 }
 
 TEST(LoraGolden, TwoAtOnceWithStrengths) {
@@ -81,7 +81,7 @@ TEST(LoraGolden, TwoAtOnceWithStrengths) {
   const LoraWeights second = ReadLora(GoldenLora("second_alpha_pattern"), TargetsA());
   LoraMerge merge(*transformer);
   merge.Apply({{&first, 0.75}, {&second, -0.5}});
-  EXPECT_LE(MaxDifference(Run(*transformer), Outputs().at("both")), kTolerance);
+  EXPECT_LE(MaxDifference(Predict(*transformer), Outputs().at("both")), kTolerance);
   const std::string layer = "blocks.1.attn2.to_q";
   const at::Tensor merged = WeightsOf(*transformer).at(layer);
   EXPECT_LE(MaxDifference(merged, Outputs().at("both." + layer)), 1e-6);
