@@ -163,6 +163,8 @@ Loaded<Model> Build(Component component, const std::string& dir, const LoadOptio
   } catch (const std::invalid_argument& error) {
     throw std::invalid_argument(error.what() + settings.contradictions);
   }
+  // A field of no consequence here would have been of some to the one who wrote it.
+  if (!settings.contradictions.empty()) throw std::invalid_argument(name + ":" + settings.contradictions);
   loaded.parameters = weights->parameters();
   return loaded;
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <regex>
 #include <set>
 #include <stdexcept>
 
@@ -34,6 +35,13 @@ std::vector<std::string> FileNames(const fs::path& folder) {
   }
   std::sort(names.begin(), names.end());
   return names;
+}
+
+// The stem of a file that is one of several ("model-00002-of-00003.safetensors" → "model"); empty otherwise.
+std::string ShardStem(const std::string& name) {
+  static const std::regex shard(R"((.+)-[0-9]+-of-[0-9]+\.safetensors)");
+  std::smatch match;
+  return std::regex_match(name, match, shard) ? match[1].str() : "";
 }
 
 class Finder {
@@ -137,6 +145,9 @@ class Finder {
   }
 
   [[noreturn]] void RefuseSeveral(const std::vector<std::pair<std::string, ComponentWeights>>& found) const {
+    if (const std::string stem = ShardStem(found[0].first); !stem.empty()) {
+      throw MissingFile("the checkpoint has no " + relative_ + stem + std::string(kIndexEnd));
+    }
     std::string list;
     for (const auto& [name, weights] : found) list += (list.empty() ? "" : ", ") + relative_ + name;
     throw std::invalid_argument(std::string(TraitsOf(component_).folder) +
