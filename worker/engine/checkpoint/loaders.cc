@@ -5,6 +5,8 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <stdexcept>
+#include <system_error>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -23,8 +25,18 @@ using nlohmann::json;
 // The published models' heads have this width, whatever their number.
 constexpr int64_t kUsualHeadDim = 128;
 
+// What cannot be looked at is not there; std::filesystem's own exceptions tell whole paths.
+bool IsFile(const fs::path& path) {
+  std::error_code ignored;
+  return fs::is_regular_file(path, ignored);
+}
+bool IsFolder(const fs::path& path) {
+  std::error_code ignored;
+  return fs::is_directory(path, ignored);
+}
+
 std::optional<std::string> ReadText(const fs::path& path) {
-  if (!fs::is_regular_file(path)) return std::nullopt;
+  if (!IsFile(path)) return std::nullopt;
   std::ifstream in(path, std::ios::binary);
   std::ostringstream text;
   text << in.rdbuf();
@@ -33,7 +45,7 @@ std::optional<std::string> ReadText(const fs::path& path) {
 }
 
 void RequireFolder(const fs::path& root) {
-  if (!fs::is_directory(root)) throw MissingFile("the model folder does not exist");
+  if (!IsFolder(root)) throw MissingFile("the model folder does not exist");
 }
 
 // A component as it lies on disk.
@@ -49,7 +61,7 @@ Stored FindComponent(Component component, const std::string& dir) {
   const ComponentTraits& traits = TraitsOf(component);
   const fs::path own = root / traits.folder;
   const std::string relative = std::string(traits.folder) + "/";
-  const bool has_folder = fs::is_directory(own);
+  const bool has_folder = IsFolder(own);
   if (has_folder) {
     if (auto weights = FindWeights(component, own, relative)) return {std::move(*weights), own, relative};
   }
@@ -59,7 +71,7 @@ Stored FindComponent(Component component, const std::string& dir) {
                       relative + " nor a file with their tensors");
   }
   const std::string usual = std::string(traits.weights) + ".safetensors";
-  if (fs::exists(own / usual) || fs::exists(own / (usual + ".index.json"))) {
+  if (IsFile(own / usual) || IsFile(own / (usual + ".index.json"))) {
     throw std::invalid_argument(relative + usual + " holds something else than the " + traits.folder +
                                 "'s tensors");
   }
@@ -187,7 +199,7 @@ std::unique_ptr<Tokenizer> LoadTokenizer(const std::string& dir) {
   const fs::path root(dir);
   RequireFolder(root);
   for (const fs::path& folder : {root / "tokenizer", root / "google" / "umt5-xxl", root}) {
-    if (fs::is_regular_file(folder / "tokenizer.json") || fs::is_regular_file(folder / "spiece.model")) {
+    if (IsFile(folder / "tokenizer.json") || IsFile(folder / "spiece.model")) {
       return Tokenizer::Load(folder.string());
     }
   }

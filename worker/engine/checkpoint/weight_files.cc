@@ -5,6 +5,7 @@
 #include <regex>
 #include <set>
 #include <stdexcept>
+#include <system_error>
 
 #include "worker/engine/checkpoint/loaders.h"
 #include "worker/engine/weights/safetensors.h"
@@ -28,11 +29,15 @@ struct WeightFile {
   std::string stem() const { return name.substr(0, name.size() - end.size()); }
 };
 
-std::vector<std::string> FileNames(const fs::path& folder) {
+// Errors name the folder as `relative` does: the exceptions of std::filesystem tell whole paths.
+std::vector<std::string> FileNames(const fs::path& folder, const std::string& relative) {
   std::vector<std::string> names;
-  for (const auto& entry : fs::directory_iterator(folder)) {
-    if (!entry.is_directory()) names.push_back(entry.path().filename().string());
+  std::error_code error;
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+    std::error_code ignored;
+    if (!entry->is_directory(ignored)) names.push_back(entry->path().filename().string());
   }
+  if (error) throw std::system_error(error, relative.empty() ? "the model folder" : relative);
   std::sort(names.begin(), names.end());
   return names;
 }
@@ -47,7 +52,7 @@ std::string ShardStem(const std::string& name) {
 class Finder {
  public:
   Finder(Component component, const fs::path& folder, const std::string& relative)
-      : component_(component), folder_(folder), relative_(relative), names_(FileNames(folder)) {}
+      : component_(component), folder_(folder), relative_(relative), names_(FileNames(folder, relative)) {}
 
   std::optional<ComponentWeights> Find() {
     std::vector<WeightFile> files = Files(kIndexEnd);
@@ -136,7 +141,8 @@ class Finder {
   void CheckShards(const std::map<std::string, std::string>& index) const {
     std::set<std::string> missing;
     for (const auto& [tensor, shard] : index) {
-      if (!fs::exists(folder_ / shard)) missing.insert(relative_ + shard);
+      std::error_code ignored;
+      if (!fs::exists(folder_ / shard, ignored)) missing.insert(relative_ + shard);
     }
     if (missing.empty()) return;
     std::string list;
