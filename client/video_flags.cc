@@ -8,33 +8,10 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "client/lora_name.h"
+#include "client/utf8.h"
 
 namespace svi {
 namespace {
-
-// As RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF.
-bool IsUtf8(std::string_view text) {
-  for (size_t i = 0; i < text.size();) {
-    const auto lead = static_cast<unsigned char>(text[i]);
-    const size_t length = lead < 0x80   ? 1
-                          : lead < 0xC2 ? 0
-                          : lead < 0xE0 ? 2
-                          : lead < 0xF0 ? 3
-                          : lead < 0xF5 ? 4
-                                        : 0;
-    if (length == 0 || i + length > text.size()) return false;
-    for (size_t k = 1; k < length; ++k) {
-      if ((static_cast<unsigned char>(text[i + k]) & 0xC0) != 0x80) return false;
-    }
-    const auto second = length > 1 ? static_cast<unsigned char>(text[i + 1]) : 0;
-    if (lead == 0xE0 && second < 0xA0) return false;
-    if (lead == 0xED && second > 0x9F) return false;
-    if (lead == 0xF0 && second < 0x90) return false;
-    if (lead == 0xF4 && second > 0x8F) return false;
-    i += length;
-  }
-  return true;
-}
 
 // Sets the enumeration's value called PREFIX_TEXT; false if there is none.
 template <typename Enum>
@@ -140,7 +117,7 @@ absl::StatusOr<std::vector<std::string>> GatherPrompts(const std::vector<std::st
 }
 
 absl::Status CheckUtf8(std::string_view flag, std::string_view text) {
-  if (IsUtf8(text)) return absl::OkStatus();
+  if (IsUtf8(absl::string_view(text.data(), text.size()))) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat("--", std::string(flag), ": is not valid UTF-8"));
 }
 

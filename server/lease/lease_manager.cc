@@ -337,6 +337,7 @@ absl::Status LeaseManager::Assign(WorkerSession& session, const Leasable& clip, 
   if (!leased.ok()) return leased.status();
   HeldClip& held = Hold(leased->lease, session.id);
   held.attempt = leased->attempt;
+  held.loras = clip.loras;
   held.session = &session;
   held.last_named = now;
   session.video_id = clip.video_id;

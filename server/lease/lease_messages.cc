@@ -27,6 +27,16 @@ JobStore::FailedAttempt Failed(absl::StatusCode code, const char* reason, std::s
   return failure;
 }
 
+// The worker does not have what the clip needs. False if it never said that it did.
+bool ForgetLoras(WorkerSession& session, const HeldClip& held) {
+  if (held.loras.empty()) return false;
+  for (const std::string& name : held.loras) {
+    if (!session.loras.contains(name)) return false;
+  }
+  for (const std::string& name : held.loras) session.loras.erase(name);
+  return true;
+}
+
 }  // namespace
 
 absl::Status LeaseManager::Handle(WorkerSession& session, const v1::WorkerMessage& message) {
@@ -256,6 +266,8 @@ absl::Status LeaseManager::OnFailed(WorkerSession& session, const v1::ClipFailed
   JobStore::FailedAttempt failure;
   failure.error = CleanFailure(message.error());
   failure.permanent = message.permanent();
+  // A file that went after the worker told of it may be there on another, which gets the clip then.
+  if (failure.error.reason() == "LORA_NOT_FOUND" && ForgetLoras(session, **held)) failure.permanent = false;
   failure.handed_back = message.handed_back() && !message.permanent();
   failure.max_attempts = options_.max_attempts;
   EndAttempt(**held, std::move(failure), "");

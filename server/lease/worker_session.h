@@ -58,6 +58,8 @@ struct HeldClip {
 
   Lease lease;
   std::string worker_id;
+  std::vector<std::string>
+      loras;             // that the clip needs; empty if the lease is from before the server started
   uint32_t attempt = 0;  // 0: not known, the lease is from before the server started
   // Given out by a server before this one; its worker has not come back yet.
   bool recovered = false;

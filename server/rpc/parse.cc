@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "client/utf8.h"
 #include "server/rpc/status.h"
 
 namespace svi::server {
@@ -18,24 +19,6 @@ using google::protobuf::Descriptor;
 using google::protobuf::FieldDescriptor;
 using google::protobuf::internal::WireFormatLite;
 using google::protobuf::io::CodedInputStream;
-
-// Length of the UTF-8 character at the start of `text`, 0 if there is none.
-size_t CharacterLength(absl::string_view text) {
-  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char first = byte(0);
-  if (first < 0x80) return 1;
-  const size_t length = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
-  if (first < 0xC2 || first > 0xF4 || text.size() < length) return 0;
-  for (size_t i = 1; i < length; ++i) {
-    if ((byte(i) & 0xC0) != 0x80) return 0;
-  }
-  // Overlong forms, surrogates, and what is beyond U+10FFFF.
-  if (first == 0xE0 && byte(1) < 0xA0) return 0;
-  if (first == 0xED && byte(1) > 0x9F) return 0;
-  if (first == 0xF0 && byte(1) < 0x90) return 0;
-  if (first == 0xF4 && byte(1) > 0x8F) return 0;
-  return length;
-}
 
 // Collects the string fields of a serialised message that are not UTF-8. False if it is not even wire format.
 bool FindBadText(absl::string_view bytes, const Descriptor* type, const std::string& prefix,
@@ -60,22 +43,13 @@ bool FindBadText(absl::string_view bytes, const Descriptor* type, const std::str
     const absl::string_view value = bytes.substr(static_cast<size_t>(start), length);
     std::string path = absl::StrCat(prefix, std::string(field->name()));
     if (field->is_repeated()) absl::StrAppend(&path, "[", seen[field->number()]++, "]");
-    if (is_text && !IsValidUtf8(value)) bad->push_back({path, "must be valid UTF-8"});
+    if (is_text && !IsUtf8(value)) bad->push_back({path, "must be valid UTF-8"});
     if (is_message && !FindBadText(value, field->message_type(), path + ".", bad)) return false;
   }
   return in.ConsumedEntireMessage();
 }
 
 }  // namespace
-
-bool IsValidUtf8(absl::string_view text) {
-  while (!text.empty()) {
-    const size_t length = CharacterLength(text);
-    if (length == 0) return false;
-    text.remove_prefix(length);
-  }
-  return true;
-}
 
 absl::Status ParseRequestBytes(absl::string_view bytes, google::protobuf::Message* request) {
   if (request->ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return absl::OkStatus();

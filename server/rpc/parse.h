@@ -13,8 +13,6 @@
 
 namespace svi::server {
 
-[[nodiscard]] bool IsValidUtf8(absl::string_view text);
-
 // INVALID_ARGUMENT: bytes that are no such message (field `request`), or string fields that are not UTF-8
 // (each by its path).
 [[nodiscard]] absl::Status ParseRequest(const grpc::ByteBuffer& bytes, google::protobuf::Message* request);

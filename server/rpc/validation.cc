@@ -7,8 +7,8 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "client/lora_name.h"
+#include "client/utf8.h"
 #include "server/queue/plan.h"
-#include "server/rpc/parse.h"
 #include "server/rpc/status.h"
 #include "worker/media/media.h"
 
@@ -70,7 +70,7 @@ void CheckPrompts(const google::protobuf::RepeatedPtrField<std::string>& prompts
     const std::string path = absl::StrCat(field, "[", i, "]");
     if (prompt.size() > kMaxPromptBytes) {
       bad->push_back({path, absl::StrCat("must be 1..", kMaxPromptBytes, " bytes, is ", prompt.size())});
-    } else if (!IsValidUtf8(prompt)) {
+    } else if (!IsUtf8(prompt)) {
       bad->push_back({path, "must be valid UTF-8"});
     } else if (IsBlank(prompt)) {
       bad->push_back({path, absl::StrCat("must be 1..", kMaxPromptBytes, " bytes and not blank")});
@@ -195,7 +195,7 @@ absl::Status Validate(const v1::CreateVideoRequest& request) {
   if (spec.negative_prompt().size() > kMaxPromptBytes) {
     bad.push_back({"spec.negative_prompt", absl::StrCat("must be at most ", kMaxPromptBytes, " bytes, is ",
                                                         spec.negative_prompt().size())});
-  } else if (!IsValidUtf8(spec.negative_prompt())) {
+  } else if (!IsUtf8(spec.negative_prompt())) {
     bad.push_back({"spec.negative_prompt", "must be valid UTF-8"});
   }
   CheckSize(spec, &bad);

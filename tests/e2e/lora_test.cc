@@ -14,9 +14,7 @@ namespace svi::e2e {
 namespace {
 
 namespace fs = std::filesystem;
-using testing::ElementsAre;
 using testing::HasSubstr;
-using testing::UnorderedElementsAre;
 
 struct Tensor {
   std::string name;

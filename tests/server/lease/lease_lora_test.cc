@@ -88,6 +88,27 @@ TEST_F(LoraTest, WhereNobodyHasItAnyWorkerSaysSo) {
   EXPECT_EQ(Video("drawn").error().reason(), "LORA_NOT_FOUND");
 }
 
+TEST_F(LoraTest, AFileThatWentSinceIsLookedForOnAnotherWorker) {
+  auto first = Connect();
+  first->Register("w1", std::nullopt, {"ink", "wash"});
+  MakeVideo("drawn", 1, 0, 1000, {"ink", "wash"});
+  const v1::LeaseId lease = first->TakeJob().assign.lease();
+  auto second = Connect();
+  second->Register("w2", std::nullopt, {"ink", "wash"});
+  first->Fail(lease, "LORA_NOT_FOUND", /*permanent=*/true, /*handed_back=*/false);
+  const v1::LeaseId again = second->TakeJob().assign.lease();
+  EXPECT_EQ(again.video(), "videos/drawn");
+  first->Heartbeat(std::nullopt, /*draining=*/true);
+  first->Barrier();
+  // It went there, too: whoever gets the clip now never said that it has it.
+  second->Fail(again, "LORA_NOT_FOUND", /*permanent=*/true, /*handed_back=*/false);
+  const v1::LeaseId last = second->TakeJob().assign.lease();
+  second->Fail(last, "LORA_NOT_FOUND", /*permanent=*/true, /*handed_back=*/false);
+  second->Barrier();
+  EXPECT_EQ(Video("drawn").state(), v1::VIDEO_STATE_FAILED);
+  EXPECT_EQ(Video("drawn").error().reason(), "LORA_NOT_FOUND");
+}
+
 TEST_F(LoraTest, AWorkerThatIsCutOffHasItsTimeToComeBack) {
   auto styled = Connect();
   styled->Register("w1", std::nullopt, {"ink"});

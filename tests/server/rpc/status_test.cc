@@ -4,7 +4,6 @@
 
 #include "client/errors.h"
 #include "google/rpc/status.pb.h"
-#include "server/rpc/parse.h"
 
 namespace svi::server {
 namespace {
@@ -37,15 +36,6 @@ TEST(StatusTest, BusyAndUnavailableSayWhenToRetry) {
   EXPECT_EQ(retry.retry_delay().seconds(), 1);
   EXPECT_TRUE(GetRetryInfo(FromGrpcStatus(ToGrpcStatus(absl::UnavailableError("x"))), &retry));
   EXPECT_FALSE(GetRetryInfo(FromGrpcStatus(ToGrpcStatus(absl::NotFoundError("x"))), &retry));
-}
-
-TEST(Utf8Test, KnowsWhatIsNot) {
-  for (const char* good : {"", "plain", "\xC3\xA9", "\xE2\x82\xAC", "\xF0\x9F\x98\xBA"})
-    EXPECT_TRUE(IsValidUtf8(good));
-  for (const char* bad : {"\x80", "\xC0\x80", "\xC3", "\xE0\x80\x80", "\xED\xA0\x80", "\xF0\x80\x80\x80",
-                          "\xF4\x90\x80\x80", "\xFF"}) {
-    EXPECT_FALSE(IsValidUtf8(bad));
-  }
 }
 
 TEST(StatusTest, OneViolationIsShownOnceByTheClient) {
