@@ -158,7 +158,7 @@ std::string FolderName(const std::string& dir) {
 absl::StatusOr<BenchReport> Run(const BenchOptions& options,
                                 const std::function<void(const std::string&)>& progress_line) {
   const int threads = options.engine.num_threads;
-  if (threads < 0 || threads > 1024) return absl::InvalidArgumentError("threads must be from 0 to 1024");
+  if (threads < 0 || threads > 1024) return absl::InvalidArgumentError("--threads must be from 0 to 1024");
   const at::Device device = SelectDevice(options.engine.device);
   const absl::StatusOr<std::vector<BenchPartMaker>> parts = BenchParts(options, device);
   if (!parts.ok()) return parts.status();

@@ -3,6 +3,7 @@
 #include <ATen/CPUGeneratorImpl.h>
 
 #include <algorithm>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -135,7 +136,7 @@ LoadedBenchPart LoadText(const BenchOptions& options, at::Device device) {
   some.narrow(1, 0, kShortText).fill_(1);
   const auto encode_short = Always([=] { (void)encoder->Forward(ids, some); });
   return {{{"text-encoder-short", absl::StrCat(kShortText, " tokens of ", kTextTokens), encode_short, {}},
-           {"text-encoder",
+           {"text-encoder-full",
             absl::StrCat(kTextTokens, " tokens"),
             Always([=] { (void)encoder->Forward(ids, all); }),
             {}}},
@@ -180,16 +181,25 @@ absl::StatusOr<LoadedBenchPart> LoadClip(const BenchOptions& options) {
 
 absl::Status Check(const BenchOptions& options) {
   const auto side = [](int pixels) { return pixels >= 32 && pixels <= 4096 && pixels % 32 == 0; };
-  if (!side(options.width)) return absl::InvalidArgumentError("width must be a multiple of 32, 32..4096");
-  if (!side(options.height)) return absl::InvalidArgumentError("height must be a multiple of 32, 32..4096");
+  if (!side(options.width)) return absl::InvalidArgumentError("--width must be a multiple of 32, 32..4096");
+  if (!side(options.height)) return absl::InvalidArgumentError("--height must be a multiple of 32, 32..4096");
   if (options.num_frames < 5 || options.num_frames > 257 || options.num_frames % 4 != 1) {
-    return absl::InvalidArgumentError("frames must be 4k+1, 5..257");
+    return absl::InvalidArgumentError("--frames must be 4k+1, 5..257");
   }
   if (options.num_inference_steps < 1 || options.num_inference_steps > 1000) {
-    return absl::InvalidArgumentError("steps must be 1..1000");
+    return absl::InvalidArgumentError("--steps must be 1..1000");
   }
   if (options.repeats < 1 || options.repeats > 1000) {
-    return absl::InvalidArgumentError("repeats must be 1..1000");
+    return absl::InvalidArgumentError("--repeats must be 1..1000");
+  }
+  // As the engine has it, which reads them for the clip only.
+  const std::string& guidance = options.engine.guidance;
+  if (guidance != "auto" && guidance != "batch" && guidance != "two-pass") {
+    return absl::InvalidArgumentError("--guidance must be auto, batch or two-pass");
+  }
+  const std::string& vae_dtype = options.engine.vae_dtype;
+  if (vae_dtype != "float32" && vae_dtype != "bfloat16") {
+    return absl::InvalidArgumentError("--vae-dtype must be float32 or bfloat16");
   }
   return absl::OkStatus();
 }
@@ -218,12 +228,13 @@ absl::Status CheckNames(const std::vector<std::string>& asked, const std::vector
   std::vector<std::string> known;
   for (const BenchPartMaker& part : all) {
     known.push_back(part.name);
-    known.insert(known.end(), part.rows.begin(), part.rows.end());
+    std::copy_if(part.rows.begin(), part.rows.end(), std::back_inserter(known),
+                 [&](const std::string& row) { return row != part.name; });
   }
   for (const std::string& name : asked) {
     if (Asked(known, name)) continue;
     return absl::InvalidArgumentError(
-        absl::StrCat("part \"", name, "\" is not known; there are ", absl::StrJoin(known, ", ")));
+        absl::StrCat("--part \"", name, "\" is not known; there are ", absl::StrJoin(known, ", ")));
   }
   return absl::OkStatus();
 }
