@@ -8,8 +8,10 @@
 namespace svi::engine {
 namespace {
 
-// Elements of a weight that are merged at a time: the float32 intermediates stay in a CPU's caches.
-constexpr int64_t kElementsAtATime = int64_t{1} << 20;
+// Elements of a weight that are merged at a time: a float32 intermediate of 16 MiB. Smaller ones stay in a
+// cache and save a tenth of the time on an idle machine, but on a busy one the threads wait for each other
+// after every operation, and fewer operations were twice as fast (measured).
+constexpr int64_t kElementsAtATime = int64_t{1} << 22;
 
 }  // namespace
 
