@@ -8,6 +8,7 @@
 
 #include "engine/checkpoint_tools.h"
 #include "engine/engine.h"
+#include "tests/worker/engine/svi/engine_fixture.h"
 
 namespace svi::engine {
 namespace {
@@ -37,7 +38,7 @@ class CheckpointTest : public testing::Test {
   void TearDown() override { fs::remove_all(root_); }
 
   fs::path transformer() const { return root_ / "model/transformer/diffusion_pytorch_model.safetensors"; }
-  absl::Status Load() const { return Engine::Load({(root_ / "model").string(), "cpu", 1}).status(); }
+  absl::Status Load() const { return Engine::Load(OptionsFor((root_ / "model").string(), 1)).status(); }
 
   // Replaces a text of the same length in the file's JSON header.
   void EditHeader(const std::string& from, const std::string& to) {
@@ -77,7 +78,7 @@ TEST_F(CheckpointTest, InitModelRefusesWhatItCannotDo) {
 
 TEST_F(CheckpointTest, ABfloat16CheckpointRuns) {
   ASSERT_TRUE(InitModel({"tiny", "bfloat16", 3, (root_ / "half").string()}).ok());
-  auto engine = Engine::Load({(root_ / "half").string(), "cpu", 2});
+  auto engine = Engine::Load(OptionsFor((root_ / "half").string(), 2));
   ASSERT_TRUE(engine.ok()) << engine.status();
   ClipRequest request;
   request.prompt = "rain";
@@ -112,6 +113,25 @@ TEST_F(CheckpointTest, AMisshapenTensorIsNamed) {
               AllOf(HasSubstr("blocks.0.ffn.net.0.proj.weight"), HasSubstr("192"), HasSubstr("160")));
 }
 
+TEST_F(CheckpointTest, TheFaultsOfAllComponentsAreNamedAtOnce) {
+  EditHeader("\"blocks.0.attn1.to_q.bias\"", "\"blocks.0.attn1.to_q.bios\"");
+  const auto shrink = [&](const std::string& component, const std::string& field, const std::string& value) {
+    const fs::path path = root_ / "model" / component / "config.json";
+    std::string config = ReadBytes(path);
+    const size_t at = config.find("\"" + field + "\": ");
+    ASSERT_NE(at, std::string::npos) << config;
+    const size_t begin = at + field.size() + 4;
+    WriteBytes(path, config.replace(begin, config.find_first_of(",\n", begin) - begin, value));
+  };
+  shrink("vae", "z_dim", "47");
+  shrink("text_encoder", "d_ff", "96");
+  fs::remove_all(root_ / "model/tokenizer");
+  const absl::Status status = Load();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(status.message()), AllOf(HasSubstr("blocks.0.attn1.to_q.bias"), HasSubstr("z_dim"),
+                                                   HasSubstr("DenseReluDense"), HasSubstr("tokenizer")));
+}
+
 TEST_F(CheckpointTest, ATruncatedFileIsRefused) {
   const std::string bytes = ReadBytes(transformer());
   for (const size_t length : {size_t{0}, size_t{7}, size_t{100}, bytes.size() / 2, bytes.size() - 1}) {
@@ -133,14 +153,15 @@ TEST_F(CheckpointTest, MissingPartsAreNamed) {
   fs::remove(transformer());
   EXPECT_EQ(Load().code(), absl::StatusCode::kNotFound);
   EXPECT_THAT(std::string(Load().message()), HasSubstr("transformer/diffusion_pytorch_model.safetensors"));
-  EXPECT_EQ(Engine::Load({(root_ / "nowhere").string(), "cpu", 1}).status().code(),
+  EXPECT_EQ(Engine::Load(OptionsFor((root_ / "nowhere").string(), 1)).status().code(),
             absl::StatusCode::kNotFound);
 }
 
 TEST_F(CheckpointTest, DevicesThatAreNotThere) {
   const std::string dir = (root_ / "model").string();
-  EXPECT_EQ(Engine::Load({dir, "cuda:7", 1}).status().code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_EQ(Engine::Load({dir, "tpu", 1}).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(Engine::Load(OptionsFor(dir, 1, "cuda:7")).status().code(),
+            absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(Engine::Load(OptionsFor(dir, 1, "tpu")).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
 }  // namespace

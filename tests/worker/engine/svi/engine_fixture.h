@@ -15,6 +15,15 @@
 
 namespace svi::engine {
 
+inline EngineOptions OptionsFor(const std::string& model_dir, int threads,
+                                const std::string& device = "cpu") {
+  EngineOptions options;
+  options.model_dir = model_dir;
+  options.device = device;
+  options.num_threads = threads;
+  return options;
+}
+
 inline Picture Gradient(int width, int height) {
   Picture picture{width, height, {}};
   for (int y = 0; y < height; ++y) {
@@ -40,13 +49,7 @@ class EngineTest : public testing::Test {
   }
   static void TearDownTestSuite() { std::filesystem::remove_all(dir_); }
 
-  static EngineOptions Options() {
-    EngineOptions options;
-    options.model_dir = dir_;
-    options.device = "cpu";
-    options.num_threads = 2;
-    return options;
-  }
+  static EngineOptions Options() { return OptionsFor(dir_, 2); }
   static std::unique_ptr<Engine> Load(const EngineOptions& options = Options()) {
     auto engine = Engine::Load(options);
     EXPECT_TRUE(engine.ok()) << engine.status();
