@@ -146,6 +146,23 @@ TEST_P(LoraMergeTest, LorasOfAnotherModelAreRefused) {
   ExpectBaseInPlace();
 }
 
+// Large layers are merged slice by slice.
+TEST(LoraMergeLarge, EveryRowIsMerged) {
+  TransformerConfig config = ConfigB();
+  config.ffn_dim = 70'001;
+  const auto transformer = SeededTransformer(config);
+  const std::string up_layer = "blocks.0.ffn.net.0.proj", down_layer = "blocks.0.ffn.net.2";
+  const LoraWeights lora{{{up_layer, Module(70'001, 128, 2, 1)}, {down_layer, Module(128, 70'001, 2, 5)}}};
+  const Tensors base = WeightsOf(*transformer);
+  LoraMerge merge(*transformer);
+  merge.Apply({{&lora, 0.5}});
+  const Tensors merged = WeightsOf(*transformer);
+  for (const auto& [name, module] : lora.modules) {
+    const at::Tensor expected = base.at(name) + at::mm(module.up, module.down) * 0.5;
+    EXPECT_LE(MaxDifference(merged.at(name), expected), 1e-6) << name;
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Dtypes, LoraMergeTest, testing::Values(at::kFloat, at::kBFloat16, at::kHalf));
 
 }  // namespace
