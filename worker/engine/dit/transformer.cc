@@ -1,5 +1,6 @@
 #include "worker/engine/dit/transformer.h"
 
+#include <algorithm>
 #include <deque>
 #include <stdexcept>
 #include <vector>
@@ -31,6 +32,21 @@ at::Tensor Unpatchify(const at::Tensor& x, const TokenGrid& grid) {
   return x.view({batch, grid.frames, grid.rows, grid.columns, 2, 2, channels})
       .permute({0, 6, 1, 2, 4, 3, 5})
       .reshape({batch, channels, grid.frames, grid.rows * 2, grid.columns * 2});
+}
+
+// Rows of text [B, length, width] up to the first of those at its end that are zero in the whole batch. What
+// comes after is the same row again, most of a padded prompt, and need not be computed again.
+int64_t DistinctRows(const at::Tensor& text) {
+  const at::Tensor used = (text != 0).any(2).any(0).nonzero();
+  const int64_t last = used.numel() == 0 ? -1 : used.max().item<int64_t>();
+  return std::min(last + 2, text.size(1));
+}
+
+// [B, heads, n, d] → [B, heads, length, d].
+at::Tensor RepeatLast(const at::Tensor& x, int64_t length) {
+  const int64_t rows = x.size(2);
+  if (rows == length) return x;
+  return at::cat({x, x.narrow(2, rows - 1, 1).expand({-1, -1, length - rows, -1})}, 2);
 }
 
 }  // namespace
@@ -101,10 +117,16 @@ const TransformerConfig& Transformer::config() const { return impl_->config; }
 std::shared_ptr<const TextContext> Transformer::PrepareText(const at::Tensor& text) const {
   Check(text.dim() == 3 && text.size(2) == impl_->config.text_dim && text.numel() > 0,
         "text must be [B, length, text_dim]");
-  const at::Tensor embedded = impl_->text_out.Forward(at::gelu(impl_->text_in.Forward(text), "tanh"));
+  const int64_t distinct = DistinctRows(text);
+  const at::Tensor rows = text.narrow(1, 0, distinct);
+  const at::Tensor embedded = impl_->text_out.Forward(at::gelu(impl_->text_in.Forward(rows), "tanh"));
   auto context = std::make_shared<TextContext>();
   context->batch = text.size(0);
-  for (const Block& block : impl_->blocks) context->layers.push_back(block.TextKeyValue(embedded));
+  for (const Block& block : impl_->blocks) {
+    const KeyValue of_rows = block.TextKeyValue(embedded);
+    context->layers.push_back(
+        {RepeatLast(of_rows.key, text.size(1)), RepeatLast(of_rows.value, text.size(1))});
+  }
   return context;
 }
 
