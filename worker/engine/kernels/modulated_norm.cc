@@ -18,7 +18,9 @@ at::Tensor Expand(const at::Tensor& rows, const at::Tensor& row_of_token) {
 
 at::Tensor ModulatedNormAten(const at::Tensor& x, const at::Tensor& shift, const at::Tensor& scale,
                              const at::Tensor& row_of_token, double eps) {
-  const at::Tensor normed = at::layer_norm(x, {x.size(-1)}, {}, {}, eps);
+  // Rounded once, behind the modulation, as the kernel and the references do.
+  const at::Tensor wide = x.to(at::promote_types(x.scalar_type(), at::kFloat));
+  const at::Tensor normed = at::layer_norm(wide, {x.size(-1)}, {}, {}, eps);
   // One row for all tokens, the common case of plain text-to-video, broadcasts.
   if (scale.size(1) == 1) return at::addcmul(shift, normed, scale + 1).to(x.scalar_type());
   return at::addcmul(Expand(shift, row_of_token), normed, Expand(scale, row_of_token).add_(1))

@@ -162,10 +162,12 @@ at::Tensor UmT5Encoder::Impl::Attention(const Layer& layer, const at::Tensor& x,
   const auto heads = [&](const at::Tensor& w) {
     return Linear(x, w).view({batch, length, config.num_heads, config.d_kv}).transpose(1, 2);
   };
-  const at::Tensor bias = layer.relative_bias.to(x.dtype()).index_select(0, buckets.flatten());
-  at::Tensor scores = at::matmul(heads(layer.q), heads(layer.k).transpose(-1, -2));
+  const at::Tensor bias = layer.relative_bias.to(at::kFloat).index_select(0, buckets.flatten());
+  // In float32 whatever x is: unscaled scores are large, and bfloat16 would keep two digits of them.
+  at::Tensor scores =
+      at::matmul(heads(layer.q).to(at::kFloat), heads(layer.k).to(at::kFloat).transpose(-1, -2));
   scores += bias.view({length, length, config.num_heads}).permute({2, 0, 1}).unsqueeze(0);
-  scores = scores.to(at::kFloat).add_(mask);
+  scores += mask;
   const at::Tensor weights = at::softmax(scores, -1).to(x.dtype());
   const at::Tensor mixed = at::matmul(weights, heads(layer.v)).transpose(1, 2).reshape({batch, length, -1});
   return Linear(mixed, layer.o);

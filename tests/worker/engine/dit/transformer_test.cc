@@ -132,7 +132,7 @@ TEST_F(TransformerTest, Bf16ComputesToItsOwnPrecision) {
   const at::Tensor out = Run(*narrow, Hidden(model_).to(at::kBFloat16), timestep);
   ASSERT_EQ(out.scalar_type(), at::kBFloat16);
   const double relative = ((out.to(at::kFloat) - expected).norm() / expected.norm()).item<double>();
-  EXPECT_LE(relative, 0.02);
+  EXPECT_LE(relative, 0.014);  // twice what diffusers loses in bfloat16
   EXPECT_GT(relative, 1e-4) << "bf16 was not used";
 }
 
