@@ -210,7 +210,7 @@ TEST_F(Lora, TheOfflineWorkerNamesTheFlagThatIsWrong) {
            {{"--width=65", "--height=64"}, "--width: must be a multiple of 32, 32..4096"},
            {{"--frames=18"}, "--frames: must be 4k+1, 5..257"},
            {{"--steps=0"}, "--steps: must be 1..1000"},
-           {{"--guidance-scale=nan"}, "--guidance-scale: must be 1..30"},
+           {{"--guidance-scale=31"}, "--guidance-scale: must be 1..30"},
            {{"--num-clips=2"}, "--num-clips: must be at most 1, since the prompts make no more"},
            {{"--prompt= "}, "--prompt: must be more than blanks"},
            {{"--variant=neu"}, "--variant=neu: want pro, film or shot"}}) {
