@@ -9,6 +9,7 @@
 
 #include "tests/conformance/temp_dir.h"
 #include "tests/e2e/process.h"
+#include "worker/engine/checkpoint/key_map.h"
 #include "worker/engine/text/clean.h"
 #include "worker/engine/weights/safetensors.h"
 
@@ -122,6 +123,28 @@ TEST_F(TransformerComponentTest, EqualsDiffusers) {
     EXPECT_THAT(Names(outputs), testing::ElementsAre("sample"));
     EXPECT_EQ(outputs.at("sample").scalar_type(), at::kFloat);
     EXPECT_LE(MaxError(outputs.at("sample"), golden_.at("sample." + timestep)), 1.2e-5);
+  }
+}
+
+// A folder of its own in Wan's layout: the same numbers, LoRAs included.
+TEST_F(TransformerComponentTest, BothLayoutsGiveTheSame) {
+  const fs::path folder = dir_.path() / "wan";
+  fs::create_directories(folder);
+  Tensors renamed;
+  for (const auto& [name, tensor] : Read(kTransformer + "/diffusion_pytorch_model.safetensors")) {
+    renamed[engine::KeyMap::Transformer().ToOriginal(name).value()] = tensor;
+  }
+  engine::WriteSafetensors((folder / "diffusion_pytorch_model.safetensors").string(), {renamed, {}});
+  Write("wan/config.json",
+        R"({"_class_name": "WanModel", "model_type": "ti2v", "dim": 40, "eps": 1e-06, "ffn_dim": 56, 
+            "freq_dim": 16, "in_dim": 8, "num_heads": 2, "num_layers": 2, "out_dim": 8, "text_len": 512})");
+  const std::string lora = "--lora=" + kGolden + "components/lora_diffusers.safetensors:2";
+  for (const std::vector<std::string>& flags : std::vector<std::vector<std::string>>{{}, {lora}}) {
+    std::vector<std::string> here = flags, there = flags;
+    here.push_back("--model=" + kTransformer);
+    there.push_back("--model=" + folder.string());
+    EXPECT_TRUE(at::equal(Ok("transformer", here, Inputs()).at("sample"),
+                          Ok("transformer", there, Inputs()).at("sample")));
   }
 }
 
