@@ -26,6 +26,11 @@ struct DecoderStreams {
 // where a frame is small, and sees all of it (the middle block's attention must). The rest grows it to eight
 // pixels a latent and may go tile by tile: a tile takes as much of its surroundings as its kernels reach, and
 // each convolution gives up what it cannot know at a cut side, so that exactly the tile's own pixels remain.
+//
+// Cost, for the 5B widths at 480×832 (30×52 latents; measured at a 16th of the widths): untiled, a latent
+// peaks at 4.8 GB, of which 2.9 GB are what the convolutions remember. Tiles of 16 latents: 4.1 GB (3.3 GB
+// remembered) for 1.1 times the time; of 13: 4.2 GB, 1.2 times; of 8: 4.7 GB, 1.5 times. What is remembered
+// grows by the overlap, so tiles below about 12 latents cost more than they save.
 class Decoder {
  public:
   Decoder(const Scope& scope, const VaeConfig& config);

@@ -1,5 +1,7 @@
 #include "tests/worker/engine/vae/generated.h"
 
+#include <ATen/Parallel.h>
+
 #include <cmath>
 
 namespace svi::engine {
@@ -28,6 +30,10 @@ at::Tensor Uniform(const std::string& name, at::IntArrayRef shape) {
     data[i] = static_cast<float>(bits >> 40) * 0x1p-23f - 1.0f;
   }
   return values;
+}
+
+GeneratedWeights::GeneratedWeights(Kind kind) : WeightSource("vae", {}), kind_(kind) {
+  at::set_num_threads(1);
 }
 
 at::Tensor GeneratedWeights::Take(const std::string& name, at::IntArrayRef shape) {

@@ -24,7 +24,9 @@ class GeneratedWeights : public WeightSource {
     // architecture allows is then faint, but far above the last digit.
     kOldestFrameOnly,
   };
-  explicit GeneratedWeights(Kind kind = Kind::kRandom) : WeightSource("vae", {}), kind_(kind) {}
+  // Leaves one thread to the process: these models are too small for more, and on a busy machine threads
+  // wait for one another.
+  explicit GeneratedWeights(Kind kind = Kind::kRandom);
   at::Tensor Take(const std::string& name, at::IntArrayRef shape) override;
   bool Has(const std::string&) const override { return true; }
 
