@@ -14,7 +14,7 @@ void AddEngineFlags(FlagParser& parser, engine::EngineOptions* options) {
   parser.AddString("vae-dtype", &options->vae_dtype,
                    "float32, or bfloat16: artefacts that add up from clip to clip");
   parser.AddInt("vae-tile", &options->vae_tile,
-                "decode frames in tiles of this many latents a side, for less memory; 0: whole");
+                "decode frames in tiles of this many latents a side, at least 8, for less memory; 0: whole");
   parser.AddString("lora-dir", &options->lora_dir,
                    "folder of LoRA files, NAME.safetensors each; looked at again and again");
 }

@@ -17,6 +17,7 @@ using testing::IsEmpty;
 
 class EngineOptionsTest : public EngineTest {
  protected:
+  static EngineOptions Options() { return OptionsFor(dir_, 1); }
   static std::string LoadError(const EngineOptions& options) {
     const absl::Status status = Engine::Load(options).status();
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
@@ -69,7 +70,9 @@ TEST_F(EngineOptionsTest, AllBadOptionsAreNamedAtOnce) {
                                         HasSubstr("--vae-dtype"), HasSubstr("--vae-tile")));
 }
 
-TEST_F(EngineOptionsTest, TheDefaultsGiveNoWarning) { EXPECT_THAT(Load()->info().warnings, IsEmpty()); }
+TEST_F(EngineOptionsTest, TheDefaultsGiveNoWarning) {
+  EXPECT_THAT(Load(Options())->info().warnings, IsEmpty());
+}
 
 TEST_F(EngineOptionsTest, AChangedVaeIsWarnedOf) {
   EngineOptions options = Options();
@@ -112,14 +115,14 @@ TEST_F(EngineOptionsTest, BothWaysOfGuidanceGiveTheSameClip) {
   const MadeClip b = Make(*Load(two_pass), Request(0), "");
   EXPECT_LE(LargestDifference(a, b), 1);
   // A small clip is made as a batch where nothing else is asked for.
-  EXPECT_TRUE(SameFrames(Make(*Load(), Request(0), ""), a));
+  EXPECT_TRUE(SameFrames(Make(*Load(Options()), Request(0), ""), a));
 }
 
 // Tip 4 of the SVI log: one worker of a video may have the option, another not.
 TEST_F(EngineOptionsTest, ACarryPassesBetweenVaesOfBothDtypes) {
   EngineOptions half = Options();
   half.vae_dtype = "bfloat16";
-  const auto in_float = Load(), in_half = Load(half);
+  const auto in_float = Load(Options()), in_half = Load(half);
   for (const Variant variant : {Variant::kPro, Variant::kFilm, Variant::kShot}) {
     const MadeClip first = Make(*in_half, Request(0, variant), "");
     EXPECT_EQ(Make(*in_float, Request(1, variant), first.result.carry).result.frame_count, NewFrames(1, 17));
@@ -133,7 +136,7 @@ TEST_F(EngineOptionsTest, ACarryPassesBetweenVaesOfBothDtypes) {
 TEST_F(EngineOptionsTest, TiledFramesAreWholeFramesButForRounding) {
   EngineOptions tiled = Options();
   tiled.vae_tile = 8;
-  const auto whole = Load(), in_tiles = Load(tiled);
+  const auto whole = Load(Options()), in_tiles = Load(tiled);
   ClipRequest request = Request(0);
   request.width = 320;
   request.height = 160;

@@ -82,8 +82,8 @@ TEST(Guidance, OneBatchAndTwoPassesAgree) {
 
 TEST(Guidance, TheModeFollowsFromTheSizeAlone) {
   EXPECT_TRUE(GuideInOneBatch(GuidanceMode::kAuto, 1));
-  EXPECT_TRUE(GuideInOneBatch(GuidanceMode::kAuto, 512));
-  EXPECT_FALSE(GuideInOneBatch(GuidanceMode::kAuto, 513));
+  EXPECT_TRUE(GuideInOneBatch(GuidanceMode::kAuto, 2048));
+  EXPECT_FALSE(GuideInOneBatch(GuidanceMode::kAuto, 2049));
   EXPECT_TRUE(GuideInOneBatch(GuidanceMode::kBatch, 100'000));
   EXPECT_FALSE(GuideInOneBatch(GuidanceMode::kTwoPass, 1));
 }
