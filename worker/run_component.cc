@@ -52,7 +52,12 @@ int RunComponent(const std::vector<std::string>& args) {
   int exit_code = kOk;
   if (!ParseFlags(parser, args, &positional, &exit_code)) return exit_code;
   if (!positional.empty()) return UsageError("run-component takes no argument \"" + positional[0] + "\"");
-  if (absl::Status status = engine::RunComponent(options); !status.ok()) return Fail(status);
+  const absl::StatusOr<std::vector<std::string>> unused = engine::RunComponent(options);
+  if (!unused.ok()) return Fail(unused.status());
+  for (const std::string& name : *unused) {
+    std::fprintf(stderr, "svi-worker: input %s is not one of %s's and was left out\n", name.c_str(),
+                 options.component.c_str());
+  }
   return kOk;
 }
 

@@ -7,6 +7,7 @@
 #include <stdexcept>
 #include <vector>
 
+#include "worker/engine/nn/layers.h"
 #include "worker/engine/text/json_reader.h"
 
 namespace svi::engine {
@@ -25,14 +26,11 @@ void CheckFeedForward(const JsonReader& json) {
 }
 
 // x / sqrt(mean(x²) + eps) · weight, in float32; no mean is subtracted.
-at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps) {
+at::Tensor T5LayerNorm(const at::Tensor& x, const at::Tensor& weight, double eps) {
   const at::Tensor wide = x.to(at::kFloat);
   const at::Tensor scale = at::rsqrt(wide.square().mean(-1, /*keepdim=*/true) + eps);
   return (wide * scale).to(x.dtype()) * weight.to(x.dtype());
 }
-
-// x · wᵀ, without bias; w is widened to x's dtype for this one product.
-at::Tensor Linear(const at::Tensor& x, const at::Tensor& w) { return at::linear(x, w.to(x.dtype())); }
 
 struct Layer {
   at::Tensor attention_norm, q, k, v, o, relative_bias;
@@ -160,22 +158,24 @@ at::Tensor UmT5Encoder::Impl::Attention(const Layer& layer, const at::Tensor& x,
   const int64_t batch = x.size(0);
   const int64_t length = x.size(1);
   const auto heads = [&](const at::Tensor& w) {
-    return Linear(x, w).view({batch, length, config.num_heads, config.d_kv}).transpose(1, 2);
+    return LinearUpcast(x, w).view({batch, length, config.num_heads, config.d_kv}).transpose(1, 2);
   };
-  const at::Tensor bias = layer.relative_bias.to(at::kFloat).index_select(0, buckets.flatten());
+  // Heads first: a gathered [L, L, heads] would be added to the scores across their grain.
+  const at::Tensor bias =
+      layer.relative_bias.to(at::kFloat).t().contiguous().index_select(1, buckets.flatten());
   // In float32 whatever x is: unscaled scores are large, and bfloat16 would keep two digits of them.
   at::Tensor scores =
       at::matmul(heads(layer.q).to(at::kFloat), heads(layer.k).to(at::kFloat).transpose(-1, -2));
-  scores += bias.view({length, length, config.num_heads}).permute({2, 0, 1}).unsqueeze(0);
+  scores += bias.view({1, config.num_heads, length, length});
   scores += mask;
   const at::Tensor weights = at::softmax(scores, -1).to(x.dtype());
   const at::Tensor mixed = at::matmul(weights, heads(layer.v)).transpose(1, 2).reshape({batch, length, -1});
-  return Linear(mixed, layer.o);
+  return LinearUpcast(mixed, layer.o);
 }
 
 at::Tensor UmT5Encoder::Impl::FeedForward(const Layer& layer, const at::Tensor& x) const {
-  const at::Tensor gate = at::gelu(Linear(x, layer.wi_0), "tanh");
-  return Linear(gate * Linear(x, layer.wi_1), layer.wo);
+  at::Tensor gate = at::gelu(LinearUpcast(x, layer.wi_0), "tanh");
+  return LinearUpcast(gate.mul_(LinearUpcast(x, layer.wi_1)), layer.wo);
 }
 
 UmT5Encoder::UmT5Encoder(const UmT5Config& config, WeightSource& weights) : impl_(std::make_unique<Impl>()) {
@@ -222,10 +222,10 @@ at::Tensor UmT5Encoder::Impl::Encode(const at::Tensor& ids, const at::Tensor& vi
       embedding.index_select(0, ids.flatten().to(device)).view({batch, length, config.d_model}).to(dtype);
   for (const Layer& layer : layers) {
     const double eps = config.layer_norm_epsilon;
-    x = x + Attention(layer, RmsNorm(x, layer.attention_norm, eps), buckets, mask);
-    x = x + FeedForward(layer, RmsNorm(x, layer.feed_forward_norm, eps));
+    x = x + Attention(layer, T5LayerNorm(x, layer.attention_norm, eps), buckets, mask);
+    x = x + FeedForward(layer, T5LayerNorm(x, layer.feed_forward_norm, eps));
   }
-  return RmsNorm(x, final_norm, config.layer_norm_epsilon);
+  return T5LayerNorm(x, final_norm, config.layer_norm_epsilon);
 }
 
 at::Tensor UmT5Encoder::Forward(const at::Tensor& input_ids, const at::Tensor& attention_mask) const {

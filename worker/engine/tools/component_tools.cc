@@ -88,7 +88,7 @@ at::ScalarType DtypeOf(const RunComponentOptions& options) {
   throw std::invalid_argument("--dtype must be float32 or bfloat16");
 }
 
-absl::Status Run(const RunComponentOptions& options) {
+absl::StatusOr<std::vector<std::string>> Run(const RunComponentOptions& options) {
   const Component& component = Find(options.component);
   CheckFlags(component, options);
   const at::ScalarType dtype = DtypeOf(options);
@@ -100,12 +100,12 @@ absl::Status Run(const RunComponentOptions& options) {
   ComponentRun run{options, device, dtype,
                    ComponentInputs(std::move(given), component.required, component.optional)};
   WriteSafetensors(options.outputs, {component.run(run), {}});
-  return absl::OkStatus();
+  return run.inputs.unused();
 }
 
 }  // namespace
 
-absl::Status RunComponent(const RunComponentOptions& options) {
+absl::StatusOr<std::vector<std::string>> RunComponent(const RunComponentOptions& options) {
   return AsStatus([&] { return Run(options); });
 }
 

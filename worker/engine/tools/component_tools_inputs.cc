@@ -44,10 +44,11 @@ ComponentInputs::ComponentInputs(NamedTensors tensors, const std::vector<std::st
     return std::find(list.begin(), list.end(), name) != list.end();
   };
   for (const auto& [name, tensor] : tensors_) {
-    if (lists(required, name) || lists(optional, name)) continue;
-    problems.push_back(name + " is not an input of this component");
+    if (!lists(required, name) && !lists(optional, name)) unused_.push_back(name);
   }
   if (problems.empty()) return;
+  // One of these may be meant for what is missing.
+  for (const std::string& name : unused_) problems.push_back(name + " is not an input of this component");
   std::vector<std::string> known = required;
   for (const std::string& name : optional) known.push_back(name + " (optional)");
   throw std::invalid_argument(absl::StrCat("inputs: ", absl::StrJoin(problems, "; "), "; it takes ",

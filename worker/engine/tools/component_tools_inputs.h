@@ -17,13 +17,17 @@ using NamedTensors = std::map<std::string, at::Tensor>;
 // All of these throw std::invalid_argument that names the tensor and what is wanted of it.
 class ComponentInputs {
  public:
-  // Every one of `required` must be there, and none that is neither there nor in `optional`.
+  // Every one of `required` must be there. What is neither there nor in `optional` is left alone, so that one
+  // file can serve several components.
   ComponentInputs(NamedTensors tensors, const std::vector<std::string>& required,
                   const std::vector<std::string>& optional);
 
   // The axis called `axis` in shapes has this size from here on.
   void Fix(const std::string& axis, int64_t size) { axes_[axis] = size; }
   int64_t size(const std::string& axis) const { return axes_.at(axis); }
+
+  // Names that no component asked for, in order.
+  const std::vector<std::string>& unused() const { return unused_; }
 
   bool Has(const std::string& name) const { return tensors_.contains(name); }
   int64_t Rank(const std::string& name) const { return tensors_.at(name).dim(); }
@@ -46,6 +50,7 @@ class ComponentInputs {
   at::Tensor Checked(const std::string& name, std::string_view shape);
 
   NamedTensors tensors_;
+  std::vector<std::string> unused_;
   std::map<std::string, int64_t> axes_;
 };
 

@@ -29,6 +29,8 @@ TEST(ComponentInputs, NamesEveryMissingAndUnknownTensor) {
   const at::Tensor x = at::zeros({1});
   EXPECT_EQ(make({{"a", x}, {"b", x}, {"c", x}}), "nothing was refused");
   EXPECT_EQ(make({{"a", x}, {"b", x}, {"c", x}, {"d", x}}), "nothing was refused");
+  const ComponentInputs more({{"a", x}, {"d", x}, {"e", x}}, {"a"}, {"d"});
+  EXPECT_THAT(more.unused(), testing::ElementsAre("e"));
 }
 
 TEST(ComponentInputs, ShapesBindTheirAxesAcrossTensors) {

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 
 namespace svi::engine {
 
@@ -29,9 +29,9 @@ struct RunComponentOptions {
   int num_threads = 0;  // 0: one a core
 };
 
-// INVALID_ARGUMENT: an option, or a tensor of the inputs, that is missing, unknown or misshapen; it is named.
-// NOT_FOUND: no such file.
-absl::Status RunComponent(const RunComponentOptions& options);
+// Returns the names of input tensors that the component does not take; they are left out. INVALID_ARGUMENT:
+// an option, or a tensor of the inputs, that is missing or misshapen; it is named. NOT_FOUND: no such file.
+absl::StatusOr<std::vector<std::string>> RunComponent(const RunComponentOptions& options);
 
 }  // namespace svi::engine
 
