@@ -151,6 +151,15 @@ Settings Complete(Component component, const Stored& stored) {
   return settings;
 }
 
+// Whether a matrix of this name, in either spelling, only meets activations of the compute dtype. The time
+// embedding is computed in float32, and umT5's position bias is added to float32 scores.
+bool IsProductMatrix(const std::string& name) {
+  for (const char* const wide : {"time_embed", "time_proj", "relative_attention_bias", "pos_embedding"}) {
+    if (name.find(wide) != std::string::npos) return false;
+  }
+  return true;
+}
+
 // Builds a model over its weights and insists that all of them fit.
 template <typename Model, typename Config>
 Loaded<Model> Build(Component component, const std::string& dir, const LoadOptions& options) {
@@ -168,6 +177,7 @@ Loaded<Model> Build(Component component, const std::string& dir, const LoadOptio
     weights = std::make_unique<RenamedSource>(name, std::move(stored.weights.tensors), std::move(names),
                                               options.device, options.dtype);
   }
+  if (options.product_dtype) weights->ConvertMatrices(*options.product_dtype, IsProductMatrix);
   Loaded<Model> loaded;
   loaded.model = std::make_unique<Model>(config, *weights);
   try {

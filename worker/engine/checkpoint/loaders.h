@@ -29,7 +29,11 @@ class MissingFile : public std::runtime_error {
 
 struct LoadOptions {
   at::Device device = at::kCPU;
-  std::optional<at::ScalarType> dtype;  // of the weights in memory; none: as stored
+  std::optional<at::ScalarType> dtype = {};  // of the weights in memory; none: as stored
+  // Of the transformer's and the text encoder's matrices whose products are computed in this dtype anyway:
+  // half of the memory and the same numbers when a float32 checkpoint runs in bfloat16. The rest, and what
+  // the time embedding needs in float32, follows `dtype`.
+  std::optional<at::ScalarType> product_dtype = {};
 };
 
 template <typename Model>

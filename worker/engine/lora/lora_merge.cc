@@ -75,9 +75,11 @@ void LoraMerge::Merge(const std::string& name, const std::vector<Term>& terms) {
   }
   const int64_t rows = merged.size(0);
   const int64_t step = std::max<int64_t>(1, kElementsAtATime / std::max<int64_t>(1, merged.size(1)));
+  const at::Tensor scratch = at::empty({std::min(step, rows), merged.size(1)}, up.options());
   for (int64_t row = 0; row < rows; row += step) {
     const int64_t count = std::min(step, rows - row);
-    at::Tensor sum = at::mm(up.narrow(0, row, count), down);
+    at::Tensor sum = scratch.narrow(0, 0, count);
+    at::mm_out(sum, up.narrow(0, row, count), down);
     sum.add_(base.narrow(0, row, count).to(device));
     merged.narrow(0, row, count).copy_(sum);
   }

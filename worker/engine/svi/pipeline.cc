@@ -168,7 +168,9 @@ Pipeline LoadPipeline(const EngineOptions& options, at::Device device) {
   p.compute_dtype = device.is_cuda() ? at::kBFloat16 : at::kFloat;
   const Offloads offloads = ReadOffload(options, device, faults);
   p.guidance = ReadGuidance(options, faults);
-  const LoadOptions as_stored{device, std::nullopt};
+  // On a CPU weights stay as they are mapped; a GPU holds them as it multiplies them.
+  LoadOptions products{device};
+  if (device.is_cuda()) products.product_dtype = p.compute_dtype;
   const LoadOptions vae{device, ReadVaeDtype(options, faults, p.warnings)};
   p.vae_tile = ReadVaeTile(options, faults, p.warnings);
   faults.ThrowIfAny();
@@ -181,10 +183,10 @@ Pipeline LoadPipeline(const EngineOptions& options, at::Device device) {
                                    ReadOptionalText(dir, "scheduler/scheduler_config.json"));
   });
   // First what may leave memory again: at no time is more of the device taken than in use later.
-  faults.Collect([&] { LoadPromptsInto(p, dir, as_stored, !offloads.text_encoder, &text_dim, faults); });
+  faults.Collect([&] { LoadPromptsInto(p, dir, products, !offloads.text_encoder, &text_dim, faults); });
   faults.Collect([&] { LoadVaeInto(p, dir, vae, !offloads.vae); });
   faults.Collect([&] {
-    Loaded<Transformer> loaded = LoadTransformer(dir, as_stored);
+    Loaded<Transformer> loaded = LoadTransformer(dir, products);
     p.parameters += loaded.parameters;
     p.transformer = std::move(loaded.model);
   });

@@ -140,7 +140,10 @@ VaeConfig CompleteVaeConfig(VaeConfig config) {
 VaeConfig VaeConfig::FromJson(const std::string& text) {
   const Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (!json.is_object()) throw std::invalid_argument("VAE config: not a JSON object");
-  const bool original = json.contains("dim") || json.contains("dec_dim");  // Wan's own names
+  // Wan's own code writes no such file; what others write for its class goes by that class's names.
+  const bool original = json.contains("dim") || json.contains("dec_dim") ||
+                        (json.contains("_class_name") && json["_class_name"].is_string() &&
+                         json["_class_name"].get<std::string>().starts_with("Wan"));
   if (!original) Require(json, "_class_name", "AutoencoderKLWan");
   Require(json, "is_residual", true);
   Require(json, "patch_size", kVaePatch);

@@ -2,6 +2,7 @@
 
 #include <sstream>
 #include <stdexcept>
+#include <utility>
 
 namespace svi::engine {
 namespace {
@@ -37,7 +38,15 @@ at::Tensor WeightSource::Take(const std::string& name, at::IntArrayRef shape) {
     return {};
   }
   parameters_ += static_cast<uint64_t>(tensor.numel());
-  return tensor.to(device_, dtype_.value_or(tensor.scalar_type()));
+  at::ScalarType dtype = dtype_.value_or(tensor.scalar_type());
+  if (matrix_dtype_ && shape.size() == 2 && matrix_applies_(name)) dtype = *matrix_dtype_;
+  // Converted first: what goes to the device is what stays there.
+  return tensor.to(dtype).to(device_);
+}
+
+void WeightSource::ConvertMatrices(at::ScalarType dtype, std::function<bool(const std::string&)> applies) {
+  matrix_dtype_ = dtype;
+  matrix_applies_ = std::move(applies);
 }
 
 void WeightSource::Finish() {

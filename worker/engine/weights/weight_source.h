@@ -4,6 +4,7 @@
 
 #include <ATen/ATen.h>
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -29,6 +30,10 @@ class WeightSource {
   virtual at::Tensor Take(const std::string& name, at::IntArrayRef shape);
   virtual bool Has(const std::string& name) const { return tensors_.contains(name); }
 
+  // From here on Take converts the matrices (two axes) that `applies` to, by the name in the file. Others are
+  // converted as the constructor says.
+  void ConvertMatrices(at::ScalarType dtype, std::function<bool(const std::string&)> applies);
+
   // Throws std::invalid_argument if anything was wrong.
   void Finish();
 
@@ -39,6 +44,8 @@ class WeightSource {
   std::map<std::string, at::Tensor> tensors_;
   at::Device device_;
   std::optional<at::ScalarType> dtype_;
+  std::optional<at::ScalarType> matrix_dtype_;
+  std::function<bool(const std::string&)> matrix_applies_;
   std::vector<std::string> problems_;
   uint64_t parameters_ = 0;
 };

@@ -17,10 +17,11 @@ double MaxAbs(const at::Tensor& a, const at::Tensor& b) {
   return (a.to(at::kDouble) - b.to(at::kDouble)).abs().max().item<double>();
 }
 
-at::Tensor RunTransformer(const std::string& dir, const Tensors& in) {
-  const auto loaded = LoadTransformer(dir, {});
-  const auto text = loaded.model->PrepareText(in.at("encoder_hidden_states"));
-  return loaded.model->Forward(in.at("hidden_states"), in.at("timestep"), *text);
+at::Tensor RunTransformer(const std::string& dir, const Tensors& in, const LoadOptions& options = {},
+                          at::ScalarType compute = at::kFloat) {
+  const auto loaded = LoadTransformer(dir, options);
+  const auto text = loaded.model->PrepareText(in.at("encoder_hidden_states").to(compute));
+  return loaded.model->Forward(in.at("hidden_states").to(compute), in.at("timestep"), *text);
 }
 
 at::Tensor RunTextEncoder(const std::string& dir, const Tensors& in) {
@@ -54,6 +55,21 @@ TEST_F(LayoutsTest, Transformer) {
                                    "diffusion_pytorch_model-00001-of-00002.safetensors",
                                    "diffusion_pytorch_model-00002-of-00002.safetensors"});
   EXPECT_TRUE(at::equal(original, RunTransformer(alone, cases_)));
+}
+
+// As a GPU has it: matrices in the dtype of their products, which takes half the memory and changes no
+// number.
+TEST_F(LayoutsTest, ProductMatricesMayBeHeldAsTheyAreUsed) {
+  const LoadOptions narrow{.product_dtype = at::kBFloat16};
+  for (const std::string& dir : {original_.path(), diffusers_.path()}) {
+    const auto held = LoadTransformer(dir, narrow);
+    for (const auto& [name, linear] : held.model->Linears()) {
+      const bool time = name.find("time_") != std::string::npos;
+      EXPECT_EQ(linear->weight().scalar_type(), time ? at::kFloat : at::kBFloat16) << name;
+    }
+    EXPECT_TRUE(at::equal(RunTransformer(dir, cases_, narrow, at::kBFloat16),
+                          RunTransformer(dir, cases_, {}, at::kBFloat16)));
+  }
 }
 
 TEST_F(LayoutsTest, Vae) {

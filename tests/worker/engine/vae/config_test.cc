@@ -73,6 +73,7 @@ TEST(VaeConfigTest, ErrorsNameTheField) {
       {"_class_name", "AutoencoderKL"},
   };
   for (const auto& [field, value] : wrong) EXPECT_THAT(ErrorWith(field, value), HasSubstr(field)) << value;
+  EXPECT_NO_THROW((void)VaeConfig::FromJson(R"({"_class_name": "WanVAE_", "z_dim": 48})"));
 }
 
 TEST(VaeConfigTest, RefusesWhatIsNoObject) {
