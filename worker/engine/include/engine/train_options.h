@@ -42,27 +42,30 @@ struct ErrorRecyclingOptions {
   double reencode_prob = 0.0;  // of banking encode(decode(prediction)) - clean in place of the one-step error
 };
 
+// Defaults: the reference's (shared notes svi-5b.md, "LoRA").
 struct LoraAdapterOptions {
-  int64_t rank = 128;
-  double alpha = 128;
-  // Last components of Wan's names.
+  int64_t rank = 128;  // 1 to the narrowest side of a target's weight
+  double alpha = 128;  // the adapters' product counts alpha / rank times; finite and above 0
+  // Layers by the last components of their name, in Wan's spelling or Diffusers' ("q" and "to_q" are the same
+  // layers; "self_attn.q" only one of them), or by the whole name. As PEFT's target_modules.
   std::vector<std::string> targets = {"q", "k", "v", "o", "ffn.0", "ffn.2"};
-  uint64_t seed = 0;
+  uint64_t seed = 0;  // of the adapters' first values
 };
 
 struct LearningRateOptions {
-  double learning_rate = 1e-4;
-  double learning_rate_min = 0.0;
+  double base = 1e-4;  // the highest
   LearningRateSchedule schedule = LearningRateSchedule::kConstant;
-  int64_t warmup_steps = 0;
-  int64_t max_steps = 1;
+  int64_t warmup_steps = 0;  // rises linearly over these: step 0 of a warm-up learns nothing
+  int64_t total_steps = 0;   // where cosine and linear end; constant does not look at it
+  double final_ratio = 0;    // of the base, what cosine and linear end at
 };
 
+// Defaults: torch.optim.AdamW's.
 struct AdamWOptions {
-  double beta1 = 0.9;
-  double beta2 = 0.999;
+  double beta1 = 0.9;    // of the mean of gradients
+  double beta2 = 0.999;  // of the mean of their squares
   double epsilon = 1e-8;
-  double weight_decay = 0.01;
+  double weight_decay = 0.01;  // of all parameters, biases and norms too, as torch.optim.AdamW without groups
 };
 
 struct TrainOptions {
