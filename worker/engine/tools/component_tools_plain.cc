@@ -76,13 +76,17 @@ NamedTensors RunSviTrainStep(ComponentRun& run) {
                             absl::StrCat("from 0 to ", kTrainTimesteps - 1, "; it is ", index));
   }
   const TrainSchedule schedule = MakeTrainSchedule(run.options.shift);
-  const TrainStep step = MakeTrainStep(schedule, index, tensor("latents"), tensor("noise"),
-                                       tensor("prediction"), tensor("noise_error"), tensor("latent_error"));
-  return {{"noisy_input", step.noisy_input},
-          {"target", step.target},
-          {"loss", step.loss},
-          {"noise_error", step.noise_error},
-          {"latent_error", step.latent_error},
+  const NoisyLatents noisy = MakeNoisy(schedule, index, tensor("latents"), tensor("noise"),
+                                       tensor("noise_error"), tensor("latent_error"));
+  const at::Tensor prediction = tensor("prediction");
+  if (prediction.sizes() != noisy.target.sizes()) ComponentInputs::Refuse("prediction", "shaped as latents");
+  const at::Tensor miss = prediction - noisy.target;
+  const OneStepErrors errors = MakeErrors(schedule, index, miss);
+  return {{"noisy_input", noisy.input},
+          {"target", noisy.target},
+          {"loss", WeightedLoss(schedule, index, miss)},
+          {"noise_error", errors.noise},
+          {"latent_error", errors.latent},
           {"grid", at::tensor({schedule.grids.at(static_cast<size_t>(index))}, at::kLong)}};
 }
 

@@ -7,18 +7,11 @@
 #include <cstdint>
 #include <vector>
 
+#include "engine/train_options.h"
 #include "worker/engine/train/parameter.h"
 #include "worker/engine/weights/safetensors.h"
 
 namespace svi::engine {
-
-// Defaults: torch.optim.AdamW's.
-struct AdamWOptions {
-  double beta1 = 0.9;    // of the mean of gradients
-  double beta2 = 0.999;  // of the mean of their squares
-  double epsilon = 1e-8;
-  double weight_decay = 0.01;  // of all parameters, biases and norms too, as torch.optim.AdamW without groups
-};
 
 // As torch.optim.AdamW. Moments are float32 on the parameter's device.
 class AdamW {

@@ -49,28 +49,31 @@ TrainSchedule MakeTrainSchedule(double shift) {
   return schedule;
 }
 
-TrainStep MakeTrainStep(const TrainSchedule& schedule, int64_t index, const at::Tensor& latents,
-                        const at::Tensor& noise, const at::Tensor& prediction, const at::Tensor& e_noise,
-                        const at::Tensor& e_latent) {
+NoisyLatents MakeNoisy(const TrainSchedule& schedule, int64_t index, const at::Tensor& latents,
+                       const at::Tensor& noise, const at::Tensor& e_noise, const at::Tensor& e_latent,
+                       bool exact_target) {
   if (index < 0 || index >= kTrainTimesteps) {
     throw std::invalid_argument("the timestep's index must be 0 to " + std::to_string(kTrainTimesteps - 1));
   }
   CheckSameShape(noise, latents, "noise");
-  CheckSameShape(prediction, latents, "prediction");
   CheckSameShape(e_noise, latents, "noise_error");
   CheckSameShape(e_latent, latents, "latent_error");
-
   const double sigma = schedule.sigmas.at(static_cast<size_t>(index));
   const at::Tensor noise_in = e_noise.defined() ? noise + e_noise : noise;
   const at::Tensor latents_in = e_latent.defined() ? latents + e_latent : latents;
-  TrainStep step;
-  step.noisy_input = latents_in * (1.0 - sigma) + noise_in * sigma;
-  step.target = noise_in - latents;
-  const at::Tensor miss = prediction - step.target;
-  step.loss = miss.square().mean() * schedule.loss_weights.at(static_cast<size_t>(index));
-  step.noise_error = miss * (1.0 - sigma);
-  step.latent_error = miss * -sigma;
-  return step;
+  NoisyLatents noisy;
+  noisy.input = latents_in * (1.0 - sigma) + noise_in * sigma;
+  noisy.target = exact_target ? (noisy.input - latents) / sigma : noise_in - latents;
+  return noisy;
+}
+
+at::Tensor WeightedLoss(const TrainSchedule& schedule, int64_t index, const at::Tensor& miss) {
+  return miss.square().mean() * schedule.loss_weights.at(static_cast<size_t>(index));
+}
+
+OneStepErrors MakeErrors(const TrainSchedule& schedule, int64_t index, const at::Tensor& miss) {
+  const double sigma = schedule.sigmas.at(static_cast<size_t>(index));
+  return {miss * (1.0 - sigma), miss * -sigma};
 }
 
 }  // namespace svi::engine

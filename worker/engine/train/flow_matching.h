@@ -21,18 +21,26 @@ struct TrainSchedule {
 };
 TrainSchedule MakeTrainSchedule(double shift);
 
-// One training step's tensors around the model call. Any shape; float32.
-struct TrainStep {
-  at::Tensor noisy_input;   // (1-σ)(x + e_latent) + σ(n + e_noise)
-  at::Tensor target;        // (n + e_noise) - x, with the clean x
-  at::Tensor loss;          // scalar: weight · mean((prediction - target)²)
-  at::Tensor noise_error;   // (1-σ)(prediction - target)
-  at::Tensor latent_error;  // -σ(prediction - target)
+// What the model sees of one sample, and what it is to say. Any shape; float32.
+struct NoisyLatents {
+  at::Tensor input;   // (1-σ)(x + e_latent) + σ(n + e_noise)
+  at::Tensor target;  // (n + e_noise) - x, with the clean x; exact: (input - x) / σ
 };
-// e_noise, e_latent: undefined for none. `index`: 0…999.
-TrainStep MakeTrainStep(const TrainSchedule& schedule, int64_t index, const at::Tensor& latents,
-                        const at::Tensor& noise, const at::Tensor& prediction, const at::Tensor& e_noise,
-                        const at::Tensor& e_latent);
+// e_noise, e_latent: undefined for none. `index`: 0…999. Throws std::invalid_argument on an index or a shape
+// that does not fit.
+NoisyLatents MakeNoisy(const TrainSchedule& schedule, int64_t index, const at::Tensor& latents,
+                       const at::Tensor& noise, const at::Tensor& e_noise, const at::Tensor& e_latent,
+                       bool exact_target = false);
+
+// weight · mean(miss²), a scalar; `miss` is prediction - target.
+at::Tensor WeightedLoss(const TrainSchedule& schedule, int64_t index, const at::Tensor& miss);
+
+// The errors of the two one-step predictions, against their own ground truths.
+struct OneStepErrors {
+  at::Tensor noise;   // at σ = 1: (1-σ)(prediction - target)
+  at::Tensor latent;  // at σ = 0: -σ(prediction - target)
+};
+OneStepErrors MakeErrors(const TrainSchedule& schedule, int64_t index, const at::Tensor& miss);
 
 }  // namespace svi::engine
 

@@ -10,21 +10,12 @@
 #include <string>
 #include <vector>
 
+#include "engine/train_options.h"
 #include "worker/engine/dit/transformer.h"
 #include "worker/engine/train/parameter.h"
 #include "worker/engine/weights/safetensors.h"
 
 namespace svi::engine {
-
-// Defaults: the reference's (shared notes svi-5b.md, "LoRA").
-struct LoraAdapterOptions {
-  int64_t rank = 128;  // 1 to the narrowest side of a target's weight
-  double alpha = 128;  // the adapters' product counts alpha / rank times; finite and above 0
-  // Layers by the last components of their name, in Wan's spelling or Diffusers' ("q" and "to_q" are the same
-  // layers; "self_attn.q" only one of them), or by the whole name. As PEFT's target_modules.
-  std::vector<std::string> targets = {"q", "k", "v", "o", "ffn.0", "ffn.2"};
-  uint64_t seed = 0;  // of the adapters' first values
-};
 
 struct Trainable {
   std::unique_ptr<Transformer> transformer;

@@ -70,17 +70,19 @@ TEST_F(FlowMatchingTest, StepsEqualTheReference) {
     };
     const auto index = golden_.at(step + "in.timestep_index").item<int64_t>();
     const TrainSchedule schedule = MakeTrainSchedule(step.starts_with("shift5") ? 5.0 : 3.0);
-    const TrainStep made = MakeTrainStep(schedule, index, latents, golden_.at(step + "in.noise"),
-                                         golden_.at(step + "in.prediction"), optional("in.noise_error"),
-                                         optional("in.latent_error"));
-    EXPECT_LE(MaxError(made.noisy_input, golden_.at(step + "noisy_input")), 2e-6);
-    EXPECT_LE(MaxError(made.target, golden_.at(step + "target")), 2e-6);
+    const NoisyLatents noisy = MakeNoisy(schedule, index, latents, golden_.at(step + "in.noise"),
+                                         optional("in.noise_error"), optional("in.latent_error"));
+    EXPECT_LE(MaxError(noisy.input, golden_.at(step + "noisy_input")), 2e-6);
+    EXPECT_LE(MaxError(noisy.target, golden_.at(step + "target")), 2e-6);
+    const at::Tensor miss = golden_.at(step + "in.prediction") - noisy.target;
+    const OneStepErrors errors = MakeErrors(schedule, index, miss);
+    const at::Tensor loss = WeightedLoss(schedule, index, miss);
     // The reference takes the errors as differences of one-step predictions, which costs digits.
-    EXPECT_LE(MaxError(made.noise_error, golden_.at(step + "noise_error")), 2e-6);
-    EXPECT_LE(MaxError(made.latent_error, golden_.at(step + "latent_error")), 2e-6);
-    EXPECT_EQ(made.loss.dim(), 0);
-    EXPECT_EQ(made.loss.scalar_type(), at::kFloat);
-    EXPECT_LE(MaxError(made.loss, golden_.at(step + "loss")), 2e-6 * std::max(1.0, made.loss.item<double>()));
+    EXPECT_LE(MaxError(errors.noise, golden_.at(step + "noise_error")), 2e-6);
+    EXPECT_LE(MaxError(errors.latent, golden_.at(step + "latent_error")), 2e-6);
+    EXPECT_EQ(loss.dim(), 0);
+    EXPECT_EQ(loss.scalar_type(), at::kFloat);
+    EXPECT_LE(MaxError(loss, golden_.at(step + "loss")), 2e-6 * std::max(1.0, loss.item<double>()));
   }
   EXPECT_EQ(steps, 9);
 }
@@ -89,21 +91,30 @@ TEST_F(FlowMatchingTest, StepsEqualTheReference) {
 TEST_F(FlowMatchingTest, OnlyTheNoisesErrorIsInTheTarget) {
   const TrainSchedule schedule = MakeTrainSchedule(5.0);
   const at::Tensor zero = at::zeros({2}), one = at::ones({2});
-  const TrainStep step = MakeTrainStep(schedule, 500, zero, zero, zero, one, one * 3);
-  EXPECT_TRUE(at::equal(step.target, one));
+  const NoisyLatents noisy = MakeNoisy(schedule, 500, zero, zero, one, one * 3);
+  EXPECT_TRUE(at::equal(noisy.target, one));
   const double sigma = schedule.sigmas.at(500);
-  EXPECT_LE(MaxError(step.noisy_input, one * (3 * (1 - sigma) + sigma)), 1e-6);
-  EXPECT_LE(MaxError(step.noise_error + one * (1 - sigma), zero), 1e-6);
-  EXPECT_LE(MaxError(step.latent_error - one * sigma, zero), 1e-6);
+  EXPECT_LE(MaxError(noisy.input, one * (3 * (1 - sigma) + sigma)), 1e-6);
+  const OneStepErrors errors = MakeErrors(schedule, 500, zero - noisy.target);
+  EXPECT_LE(MaxError(errors.noise + one * (1 - sigma), zero), 1e-6);
+  EXPECT_LE(MaxError(errors.latent - one * sigma, zero), 1e-6);
+}
+
+// svi-5b.md, "exact corrective target": following it from the corrupted input ends at the clean latents.
+TEST_F(FlowMatchingTest, TheExactTargetLeadsToTheCleanLatents) {
+  const TrainSchedule schedule = MakeTrainSchedule(5.0);
+  const at::Tensor x = at::tensor({1.0f, -2.0f}), noise = at::tensor({0.5f, 0.25f});
+  const NoisyLatents noisy = MakeNoisy(schedule, 700, x, noise, {}, x * 0.1, /*exact_target=*/true);
+  EXPECT_LE(MaxError(noisy.input - noisy.target * schedule.sigmas.at(700), x), 1e-6);
 }
 
 TEST_F(FlowMatchingTest, RefusesOtherIndicesAndShapes) {
   const TrainSchedule schedule = MakeTrainSchedule(5.0);
   const at::Tensor x = at::zeros({2});
-  EXPECT_THROW((void)MakeTrainStep(schedule, -1, x, x, x, {}, {}), std::invalid_argument);
-  EXPECT_THROW((void)MakeTrainStep(schedule, 1000, x, x, x, {}, {}), std::invalid_argument);
-  EXPECT_THROW((void)MakeTrainStep(schedule, 0, x, at::zeros({3}), x, {}, {}), std::invalid_argument);
-  EXPECT_THROW((void)MakeTrainStep(schedule, 0, x, x, x, {}, at::zeros({1})), std::invalid_argument);
+  EXPECT_THROW((void)MakeNoisy(schedule, -1, x, x, {}, {}), std::invalid_argument);
+  EXPECT_THROW((void)MakeNoisy(schedule, 1000, x, x, {}, {}), std::invalid_argument);
+  EXPECT_THROW((void)MakeNoisy(schedule, 0, x, at::zeros({3}), {}, {}), std::invalid_argument);
+  EXPECT_THROW((void)MakeNoisy(schedule, 0, x, x, {}, at::zeros({1})), std::invalid_argument);
   EXPECT_THROW((void)MakeTrainSchedule(0), std::invalid_argument);
 }
 
