@@ -38,10 +38,11 @@ class TrainingBackend {
   [[nodiscard]] virtual int rank() const = 0;
   [[nodiscard]] virtual int ranks() const = 0;
 
-  // Trains a run (`trainingRuns/{id}`) to its end; goes on from its newest checkpoint if there is one. Rank
-  // 0, one run at a time; blocks. The file stays until Forget. CANCELLED: hooks.stop() said so, and a
-  // checkpoint is written. INVALID_ARGUMENT, NOT_FOUND: the request cannot be met, and the message is for the
-  // client. Anything else may be tried again.
+  // Trains a run to its end; goes on from its newest checkpoint if there is one. `run_id` is the {id} of
+  // `trainingRuns/{id}`: 1..128 of [A-Za-z0-9_-], so that a folder may bear it. Rank 0, one run at a time;
+  // blocks. The file stays until Forget. CANCELLED: hooks.stop() said so, and a checkpoint is written.
+  // INVALID_ARGUMENT, NOT_FOUND: the request cannot be met, and the message is for the client. Anything else
+  // may be tried again.
   virtual absl::StatusOr<TrainedRun> Train(const std::string& run_id, const v1::TrainingSpec& spec,
                                            const TrainHooks& hooks) = 0;
 
