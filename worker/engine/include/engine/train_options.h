@@ -14,6 +14,8 @@ namespace svi::engine {
 
 enum class Objective { kLora, kFull };
 enum class LearningRateSchedule { kConstant, kCosine, kLinear };
+// Which entry of a full grid gives way. The two L2 rules choose the same one, the nearest to the new error and
+// the first of equally near ones; kL2Batch compares with all entries at once.
 enum class BankReplacement { kRandom, kFifo, kL2Similarity, kL2Batch };
 enum class HistoryErrorSource { kAllGrids, kTimestepRange, kCurrentGrid };
 enum class InjectedError { kBanked, kGaussian };
@@ -28,7 +30,7 @@ struct ErrorRecyclingOptions {
   double error_modulate_factor = 0.0;          // f: a drawn error is scaled by U(1-f, 1+f)
   int64_t buffer_size = 500;                   // entries a grid
   uint64_t buffer_bytes = uint64_t{16} << 30;  // of both banks on one rank
-  BankReplacement buffer_replacement_strategy = BankReplacement::kRandom;
+  BankReplacement buffer_replacement = BankReplacement::kRandom;
   int64_t buffer_warmup_iter = 50;  // steps in which every rank stores the errors of all
   HistoryErrorSource y_error_sample_from = HistoryErrorSource::kAllGrids;
   double y_error_timestep_min = 0.0;  // of kTimestepRange, inclusive
