@@ -44,18 +44,23 @@ struct CacheModels {
 CacheModels CacheModelsOf(const std::string& model_dir, at::Device device);
 
 struct CacheReport {
-  int64_t videos = 0;          // of this rank, duplicates included; usable ones are videos - skipped.size()
+  int64_t videos = 0;          // files of this rank's share; of these, usable: videos - unusable
+  int64_t unusable = 0;        // unreadable, or too short
   int64_t encoded = 0;         // windows
   int64_t reused = 0;          // windows that were there
   int64_t anchors_inside = 0;  // shot: windows with no frame outside of them, whose first frame is the anchor
-  std::vector<VideoSource::Skipped> skipped;  // unreadable, too short, or listed twice
-  bool stopped = false;                       // by the callback; what is done is kept
+  // The unusable ones, and rows that are there twice.
+  std::vector<VideoSource::Skipped> skipped;
+  bool stopped = false;  // by the callback; what is done is kept
 };
 
 struct CacheCallbacks {
-  std::function<void(int64_t done, int64_t total)> progress = [](int64_t, int64_t) {
-  };                                                       // windows, this rank's
+  // This rank's, after every one of them. `what`: "prompts" or "windows".
+  std::function<void(const char* what, int64_t done, int64_t total)> progress = [](const char*, int64_t,
+                                                                                   int64_t) {};
   std::function<bool()> cancelled = [] { return false; };  // asked before every window and every prompt
+};                                                         // windows, this rank's
+std::function<bool()> cancelled = [] { return false; };    // asked before every window and every prompt
 };
 
 // Life: construct, Fill on every rank, a barrier of the caller's, Open on every rank, Load. Ranks share
@@ -69,11 +74,12 @@ class LatentCache {
   ~LatentCache();
 
   // Encodes what is missing of the videos rank, rank + size, …. A video that cannot be used is reported, not
-  // thrown. Throws when files cannot be written or the model is at fault.
+  // thrown. Throws std::runtime_error when files cannot be written, and what loading and using a model
+  // throws.
   CacheReport Fill(const CacheModels& models, int64_t rank, int64_t size, const CacheCallbacks& callbacks);
 
-  // Finds all ranks' windows. Throws std::invalid_argument if there is none, or prompts are missing because
-  // Fill did not finish.
+  // Finds all ranks' windows, in the data set's order: of every row, those of its video. A video with windows
+  // missing is left out. Throws std::invalid_argument if nothing is left.
   void Open();
 
   // The rest needs Open.

@@ -52,8 +52,9 @@ struct TrainingSample {
 
 // One layout, drawn from `random` (a CPU generator), which advances equally for every sample:
 //   first clip (first_clip_prob): z0 is the picture and an anchor; targets z1…
-//   film: z0, z1 of the stream are history, targets z2…; or, by p_motion_threshold, z0 alone is history,
-//         targets z1…, or z0, z1 of `still`.
+//   film: z0, z1 of the stream are history, targets z2…; or, by p_motion_threshold, first-clip mode once
+//   more,
+//         or z0, z1 of `still` and its targets
 //   shot: anchor, z0 as history; targets z1…
 //   pro:  anchor, m = z_j as history, j uniform over 1…S-F+1; targets z_{j+1}…
 TrainingSample LayOut(const CachedWindow& window, const WindowOptions& options, at::Generator& random);
