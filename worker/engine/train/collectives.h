@@ -43,6 +43,8 @@ class Collectives {
 
   virtual int rank() const = 0;
   virtual int size() const = 0;
+  // Where AllReduceSum and AllGather take their tensors.
+  virtual at::Device device() const = 0;
 
   // In place. float32 or float64, contiguous, on the collectives' device. Small tensors travel together.
   virtual void AllReduceSum(const std::vector<at::Tensor>& tensors) = 0;

@@ -62,14 +62,16 @@ class ErrorBank {
     double sum = 0;
     double sum_of_squares = 0;
   };
-  using Grid = std::deque<Entry>;  // oldest first, unless entries were replaced in place
+  using Grid = std::deque<Entry>;  // for kFifo, oldest first
 
-  const Grid& At(int64_t grid) const;
-  Grid& Fullest();
-  // Position in `entries` of the one that gives way to `values`.
-  size_t Victim(const Grid& entries, const at::Tensor& values, double random) const;
-  void Put(Grid& entries, Entry entry, double random);
   static Entry MakeEntry(at::Tensor values);
+  size_t Index(int64_t grid) const;
+  void FixShape(at::IntArrayRef shape);  // by the first, checked afterwards
+  uint64_t EntryBytes() const;
+  Grid& Fullest();  // the first of equally full ones
+  void Replace(Grid& entries, Entry entry, double random);
+  // Position in `entries`, which is not empty, of the one that gives way to `values`.
+  size_t Victim(const Grid& entries, const at::Tensor& values, double random) const;
 
   ErrorBankOptions options_;
   std::vector<Grid> grids_;

@@ -85,6 +85,8 @@ class ErrorRecycling {
   void Load(const TensorFile& file, const std::string& prefix);
 
  private:
+  int64_t GridOf(int64_t timestep_index) const;
+  // A contiguous part of a drawn error, undefined for none.
   at::Tensor HistoryWindow(const at::Tensor& error, int64_t history_slots, double random) const;
 
   ErrorRecyclingOptions options_;
