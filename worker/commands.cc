@@ -11,9 +11,11 @@ constexpr char kOverview[] =
     "Subcommands (each has its own --help):\n"
     "  svi-worker [flags]             take clips from a server\n"
     "  svi-worker generate PICTURE    make a video offline\n"
+    "  svi-worker train               train a LoRA or a model offline\n"
     "  svi-worker init-model          write a randomly initialised checkpoint\n"
     "  svi-worker run-component       run one part of a model on given tensors\n"
-    "  svi-worker bench               time the parts of a model\n\n";
+    "  svi-worker bench               time the parts of a model\n"
+    "  svi-worker eval-drift          measure how far long videos drift\n\n";
 
 }  // namespace
 
@@ -61,8 +63,11 @@ int RunCommand(const std::vector<std::string>& args) {
   if (args[0] == "init-model") return InitModel(rest);
   if (args[0] == "run-component") return RunComponent(rest);
   if (args[0] == "bench") return Bench(rest);
+  if (args[0] == "eval-drift") return EvalDrift(rest);
+  if (args[0] == "train") return Train(rest);
   return UsageError(absl::StrCat("unknown subcommand \"", args[0],
-                                 "\"; there are generate, init-model, run-component and bench"));
+                                 "\"; there are generate, train, init-model, run-component, bench and "
+                                 "eval-drift"));
 }
 
 }  // namespace svi::worker

@@ -22,7 +22,9 @@ int Serve(const std::vector<std::string>& args);         // take clips from a se
 int Generate(const std::vector<std::string>& args);      // a video offline
 int InitModel(const std::vector<std::string>& args);     // a random checkpoint
 int RunComponent(const std::vector<std::string>& args);  // one part on given tensors
+int Train(const std::vector<std::string>& args);         // a training run offline
 int Bench(const std::vector<std::string>& args);         // how fast the parts are
+int EvalDrift(const std::vector<std::string>& args);     // how far videos drift
 
 const char* Version();
 

@@ -50,7 +50,8 @@ class TrainingBackend {
   virtual void Forget(const std::string& run_id) = 0;
 
   // What a rank > 0 does instead: takes part in rank 0's runs, and returns when rank 0 is done.
-  virtual void Follow() = 0;
+  // `stop`: asked as TrainHooks::stop.
+  virtual void Follow(const std::function<bool()>& stop) = 0;
 };
 
 }  // namespace svi::worker

@@ -1,1 +1,30 @@
-target_sources(svi_engine PRIVATE ${CMAKE_CURRENT_LIST_DIR}/flow_matching.cc)
+target_link_libraries(svi_engine PRIVATE svi_sha256 absl::strings)
+target_sources(svi_engine PRIVATE
+  ${CMAKE_CURRENT_LIST_DIR}/checkpoint_folder.cc
+  ${CMAKE_CURRENT_LIST_DIR}/error_collector.cc
+  ${CMAKE_CURRENT_LIST_DIR}/sample_stream.cc
+  ${CMAKE_CURRENT_LIST_DIR}/train_step.cc
+  ${CMAKE_CURRENT_LIST_DIR}/trainer.cc
+  ${CMAKE_CURRENT_LIST_DIR}/training_run.cc
+  ${CMAKE_CURRENT_LIST_DIR}/training_setup.cc)
+target_sources(svi_engine PRIVATE
+  ${CMAKE_CURRENT_LIST_DIR}/adamw.cc
+  ${CMAKE_CURRENT_LIST_DIR}/cache_names.cc
+  ${CMAKE_CURRENT_LIST_DIR}/data_order.cc
+  ${CMAKE_CURRENT_LIST_DIR}/flow_matching.cc
+  ${CMAKE_CURRENT_LIST_DIR}/latent_cache.cc
+  ${CMAKE_CURRENT_LIST_DIR}/learning_rate.cc
+  ${CMAKE_CURRENT_LIST_DIR}/lora_adapter.cc
+  ${CMAKE_CURRENT_LIST_DIR}/parameter.cc
+  ${CMAKE_CURRENT_LIST_DIR}/tensor_shelf.cc
+  ${CMAKE_CURRENT_LIST_DIR}/trainable.cc
+  ${CMAKE_CURRENT_LIST_DIR}/trained_files.cc
+  ${CMAKE_CURRENT_LIST_DIR}/training_state.cc
+  ${CMAKE_CURRENT_LIST_DIR}/weight_average.cc
+  ${CMAKE_CURRENT_LIST_DIR}/window_encoder.cc
+  ${CMAKE_CURRENT_LIST_DIR}/windows.cc)
+target_sources(svi_engine PRIVATE
+  ${CMAKE_CURRENT_LIST_DIR}/error_bank.cc
+  ${CMAKE_CURRENT_LIST_DIR}/error_recycling.cc
+  ${CMAKE_CURRENT_LIST_DIR}/recycling_advice.cc
+  ${CMAKE_CURRENT_LIST_DIR}/uniform.cc)

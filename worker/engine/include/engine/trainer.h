@@ -60,13 +60,20 @@ struct TrainResult {
   TrainReport last;
 };
 
+struct TrainerOptions {
+  // Asked while waiting for other ranks; true: the wait is given up, UNAVAILABLE. When a rank dies, mpirun
+  // sends SIGTERM to the others: true some seconds after that lets a step end that was only slow.
+  std::function<bool()> give_up_waiting = [] { return false; };
+};
+
 // A model and the processes that train it together: one process, or as many as mpirun started. Every rank
 // makes one and calls the same methods in the same order. Thread-compatible.
 class Trainer {
  public:
   // Errors as Engine::Load; the weights themselves are read by Run. Uses model_dir, device and num_threads of
   // the options.
-  static absl::StatusOr<std::unique_ptr<Trainer>> Load(const EngineOptions& options);
+  static absl::StatusOr<std::unique_ptr<Trainer>> Load(const EngineOptions& options,
+                                                       const TrainerOptions& trainer = {});
   virtual ~Trainer() = default;
 
   virtual const EngineInfo& info() const = 0;
@@ -83,6 +90,10 @@ class Trainer {
   virtual absl::StatusOr<TrainResult> Run(const TrainOptions& options, const std::string& run_dir,
                                           const std::string& cache_dir, VideoSource& videos,
                                           const TrainCallbacks& callbacks) = 0;
+
+  // The good end, called by every rank; nothing may be called after it. A rank whose process ends without it
+  // has failed in mpirun's eyes, which then ends the others.
+  virtual void Finish() = 0;
 };
 
 }  // namespace svi::engine
