@@ -23,6 +23,10 @@ bool ParseEnum(const char* prefix, const std::string& text, bool (*parse)(const 
 bool ParseVariant(const std::string& name, v1::Variant* value) { return v1::Variant_Parse(name, value); }
 bool ParseSampler(const std::string& name, v1::Sampler* value) { return v1::Sampler_Parse(name, value); }
 
+constexpr char kNegativePromptHelp[] = "What to steer away from; default: Wan's own; empty: none";
+constexpr char kSizeGroup[] = "Size and length; where not given, the model's own default holds";
+constexpr char kSamplingGroup[] = "Sampling; where not given, the model's own default holds";
+
 }  // namespace
 
 void AddPromptFlags(FlagParser& parser, std::vector<std::string>* prompts, std::string* prompts_file) {
@@ -33,17 +37,32 @@ void AddPromptFlags(FlagParser& parser, std::vector<std::string>* prompts, std::
 void VideoFlags::AddTo(FlagParser& parser) {
   parser.Group("Prompts");
   AddPromptFlags(parser, &prompts_, &prompts_file_);
-  parser.AddString("negative-prompt", &negative_prompt_,
-                   "What to steer away from; default: Wan's own; empty: none");
-  parser.Group("Size and length; where not given, the model's own default holds");
-  parser.AddUint("width", &width_, "Pixels, a multiple of 32; give both sides or neither");
-  parser.AddUint("height", &height_, "Pixels, a multiple of 32");
-  parser.AddUint("frames", &frames_, "Frames denoised a clip, 4k+1; Wan 2.2 5B with SVI: 81");
+  parser.AddString("negative-prompt", &negative_prompt_, kNegativePromptHelp);
+  parser.Group(kSizeGroup);
+  AddSize(parser);
   parser.AddUint("fps", &fps_, "Frames a second of the MP4; Wan 2.2 5B: 24");
   parser.AddUint("num-clips", &num_clips_, "Stop after this many clips; default: all prompts'");
   parser.AddUint("clips-per-prompt", &clips_per_prompt_, "Clips made from each prompt; default: 1");
-  parser.Group("Sampling; where not given, the model's own default holds");
+  parser.Group(kSamplingGroup);
   parser.AddUint("seed", &seed_, "Seed of clip 0; clip i uses seed + 42*i; default: 0");
+  AddSampler(parser);
+}
+
+void VideoFlags::AddSamplingTo(FlagParser& parser) {
+  parser.Group(kSizeGroup);
+  AddSize(parser);
+  parser.Group(kSamplingGroup);
+  parser.AddString("negative-prompt", &negative_prompt_, kNegativePromptHelp);
+  AddSampler(parser);
+}
+
+void VideoFlags::AddSize(FlagParser& parser) {
+  parser.AddUint("width", &width_, "Pixels, a multiple of 32; give both sides or neither");
+  parser.AddUint("height", &height_, "Pixels, a multiple of 32");
+  parser.AddUint("frames", &frames_, "Frames denoised a clip, 4k+1; Wan 2.2 5B with SVI: 81");
+}
+
+void VideoFlags::AddSampler(FlagParser& parser) {
   parser.AddUint("steps", &steps_, "Denoising steps; Wan 2.2 5B: 50");
   parser.AddFloat("guidance-scale", &guidance_scale_, "Classifier-free guidance, 1 is none; Wan 2.2 5B: 5");
   parser.AddFloat("shift", &shift_, "Flow shift of the sigma schedule; Wan 2.2 5B: 5");
@@ -53,10 +72,16 @@ void VideoFlags::AddTo(FlagParser& parser) {
 }
 
 absl::StatusOr<v1::VideoSpec> VideoFlags::ToSpec() const {
-  v1::VideoSpec spec;
   absl::StatusOr<std::vector<std::string>> all = GatherPrompts(prompts_, prompts_file_);
   if (!all.ok()) return all.status();
-  for (std::string& prompt : *all) spec.add_prompts(std::move(prompt));
+  absl::StatusOr<v1::VideoSpec> spec = SamplingSpec();
+  if (!spec.ok()) return spec;
+  for (std::string& prompt : *all) spec->add_prompts(std::move(prompt));
+  return spec;
+}
+
+absl::StatusOr<v1::VideoSpec> VideoFlags::SamplingSpec() const {
+  v1::VideoSpec spec;
   if (!variant_.empty()) {
     v1::Variant value{};
     if (!ParseEnum<v1::Variant>("VARIANT_", variant_, ParseVariant, &value)) {

@@ -20,12 +20,19 @@ class VideoFlags {
  public:
   // `parser` must not outlive this.
   void AddTo(FlagParser& parser);
+  // Those of a video whose prompts, length and seed come from elsewhere: size, sampling, variant and LoRAs.
+  void AddSamplingTo(FlagParser& parser);
 
   // Without a picture. INVALID_ARGUMENT, naming the flag: no prompt, an unknown word, text that is not UTF-8.
   // Limits of numbers are for whoever takes the spec.
   [[nodiscard]] absl::StatusOr<v1::VideoSpec> ToSpec() const;
+  // The same without prompts, which need not be there.
+  [[nodiscard]] absl::StatusOr<v1::VideoSpec> SamplingSpec() const;
 
  private:
+  void AddSize(FlagParser& parser);
+  void AddSampler(FlagParser& parser);
+
   std::vector<std::string> prompts_, loras_;
   std::string prompts_file_, variant_, sampler_;
   std::optional<std::string> negative_prompt_;

@@ -22,6 +22,13 @@ inline constexpr int64_t kMaxPicturePixels = 178'956'970;  // as Pillow's bomb l
 // 16-bit and grey and palette converted.
 absl::StatusOr<engine::Picture> DecodePicture(std::string_view bytes);
 
+// The picture scaled to cover width x height (swscale's Lanczos), its centre cut out: to a level or two what
+// the engine starts a video from. INVALID_ARGUMENT if the picture's bytes do not fit its size.
+absl::StatusOr<engine::Picture> CoverPicture(const engine::Picture& picture, int width, int height);
+
+// 8-bit RGB, lossless.
+absl::StatusOr<std::string> EncodePng(const engine::Picture& picture);
+
 struct ClipEncoderOptions {
   int width = 0;  // even
   int height = 0;

@@ -134,6 +134,7 @@ struct Chain::Run {
         --*to_drop;
         continue;
       }
+      if (!callbacks.frame) continue;
       if (absl::Status taken = callbacks.frame(ToPicture(frame)); !taken.ok()) throw ClipStopped(taken);
       ++result.frame_count;
     }
@@ -188,6 +189,12 @@ ClipResult Chain::Generate(const ClipRequest& request, const Picture& picture, c
   if (request.clip_index > 0) run.carry = ParseCarry(carry, request, pipeline_.latent_channels);
   run.Encode(picture);
   run.DenoiseLatents();
+  if (request.variant == Variant::kPro && !callbacks.frame) {
+    // The next clip goes on from latents; its decoder, if frames are wanted then, from those in the carry.
+    warm_decoder_.reset();
+    run.result.carry = SerializeCarry(run.NextCarry());
+    return run.result;
+  }
   const std::shared_ptr<const Vae> vae = pipeline_.vae->Use();
   std::unique_ptr<DecoderState> decoder = run.plan.continues_decoder
                                               ? TakeDecoder(*vae, carry, run.carry)

@@ -70,7 +70,7 @@ struct ClipCallbacks {
   // Asked before each denoising step and each decoded latent; true ends the clip with CANCELLED.
   std::function<bool()> cancelled = [] { return false; };
   std::function<void(const Progress&)> progress = [](const Progress&) {};
-  // New frames in order, as they are decoded; an error ends the clip with it.
+  // New frames in order, as they are decoded; an error ends the clip. Empty: pro clips are not decoded.
   std::function<absl::Status(const Picture&)> frame = [](const Picture&) { return absl::OkStatus(); };
 };
 
