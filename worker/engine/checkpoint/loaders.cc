@@ -1,5 +1,7 @@
 #include "worker/engine/checkpoint/loaders.h"
 
+#include <absl/strings/escaping.h>
+
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -10,7 +12,9 @@
 #include <utility>
 #include <vector>
 
+#include "client/sha256.h"
 #include "worker/engine/checkpoint/component.h"
+#include "worker/engine/checkpoint/fingerprint.h"
 #include "worker/engine/checkpoint/infer_config.h"
 #include "worker/engine/checkpoint/renamed_source.h"
 #include "worker/engine/checkpoint/weight_files.h"
@@ -160,6 +164,23 @@ bool IsProductMatrix(const std::string& name) {
   return true;
 }
 
+// Another source's tensors as LoadOptions::replace makes them. The other's Finish() tells what was wrong.
+class ReplacingSource : public WeightSource {
+ public:
+  ReplacingSource(WeightSource& from, const LoadOptions& options)
+      : WeightSource("", {}), from_(from), options_(options) {}
+
+  at::Tensor Take(const std::string& name, at::IntArrayRef shape) override {
+    const at::Tensor tensor = from_.Take(name, shape);
+    return options_.replace && tensor.defined() ? options_.replace(name, tensor) : tensor;
+  }
+  bool Has(const std::string& name) const override { return from_.Has(name); }
+
+ private:
+  WeightSource& from_;
+  const LoadOptions& options_;
+};
+
 // Builds a model over its weights and insists that all of them fit.
 template <typename Model, typename Config>
 Loaded<Model> Build(Component component, const std::string& dir, const LoadOptions& options) {
@@ -179,7 +200,8 @@ Loaded<Model> Build(Component component, const std::string& dir, const LoadOptio
   }
   if (options.product_dtype) weights->ConvertMatrices(*options.product_dtype, IsProductMatrix);
   Loaded<Model> loaded;
-  loaded.model = std::make_unique<Model>(config, *weights);
+  ReplacingSource source(*weights, options);
+  loaded.model = std::make_unique<Model>(config, source);
   try {
     weights->Finish();
   } catch (const std::invalid_argument& error) {
@@ -189,6 +211,16 @@ Loaded<Model> Build(Component component, const std::string& dir, const LoadOptio
   if (!settings.contradictions.empty()) throw std::invalid_argument(name + ":" + settings.contradictions);
   loaded.parameters = weights->parameters();
   return loaded;
+}
+
+fs::path FindTokenizer(const std::string& dir) {
+  const fs::path root(dir);
+  RequireFolder(root);
+  for (const fs::path& folder : {root / "tokenizer", root / "google" / "umt5-xxl", root}) {
+    if (IsFile(folder / "tokenizer.json") || IsFile(folder / "spiece.model")) return folder;
+  }
+  throw MissingFile(
+      "the checkpoint has no tokenizer.json nor spiece.model in tokenizer/ or google/umt5-xxl/");
 }
 
 }  // namespace
@@ -206,15 +238,19 @@ Loaded<UmT5Encoder> LoadTextEncoder(const std::string& dir, const LoadOptions& o
 }
 
 std::unique_ptr<Tokenizer> LoadTokenizer(const std::string& dir) {
-  const fs::path root(dir);
-  RequireFolder(root);
-  for (const fs::path& folder : {root / "tokenizer", root / "google" / "umt5-xxl", root}) {
-    if (IsFile(folder / "tokenizer.json") || IsFile(folder / "spiece.model")) {
-      return Tokenizer::Load(folder.string());
-    }
-  }
-  throw MissingFile(
-      "the checkpoint has no tokenizer.json nor spiece.model in tokenizer/ or google/umt5-xxl/");
+  return Tokenizer::Load(FindTokenizer(dir).string());
+}
+
+std::string Fingerprint(Component component, const std::string& model_dir) {
+  const Stored stored = FindComponent(component, model_dir);
+  const std::string config = ReadText(stored.folder / "config.json").value_or("");
+  return absl::BytesToHexString(Sha256::Of(WeightsFingerprint(stored.weights) + config));
+}
+
+std::string TokenizerFingerprint(const std::string& model_dir) {
+  const fs::path folder = FindTokenizer(model_dir);
+  const bool json = IsFile(folder / "tokenizer.json");
+  return absl::BytesToHexString(Sha256::Of(*ReadText(folder / (json ? "tokenizer.json" : "spiece.model"))));
 }
 
 std::string ReadOptionalText(const std::string& dir, const std::string& relative) {

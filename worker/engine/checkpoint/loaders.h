@@ -10,6 +10,7 @@
 #include <ATen/ATen.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -34,6 +35,8 @@ struct LoadOptions {
   // half of the memory and the same numbers when a float32 checkpoint runs in bfloat16. The rest, and what
   // the time embedding needs in float32, follows `dtype`.
   std::optional<at::ScalarType> product_dtype = {};
+  // Sees every tensor, under its Diffusers name, on its way into the model; what it returns goes in instead.
+  std::function<at::Tensor(const std::string& name, const at::Tensor& tensor)> replace = {};
 };
 
 template <typename Model>

@@ -2,19 +2,12 @@
 
 #include "worker/engine/dit/rope.h"
 #include "worker/engine/kernels/modulated_norm.h"
+#include "worker/engine/kernels/token_rows.h"
 
 namespace svi::engine {
 
-at::Tensor Modulation::Part(const at::Tensor& table, int64_t part) const {
-  return rows.select(2, part) + table.select(1, part).to(rows.scalar_type());
-}
-
-at::Tensor AddGated(const at::Tensor& x, const at::Tensor& update, const at::Tensor& gate,
-                    const at::Tensor& row_of_token) {
-  // A single row broadcasts; otherwise only this one factor is spread over the tokens at a time.
-  const at::Tensor spread =
-      gate.size(1) == 1 ? gate : gate.gather(1, row_of_token.unsqueeze(-1).expand({-1, -1, gate.size(2)}));
-  return at::addcmul(x, update, spread).to(x.scalar_type());
+std::vector<at::Tensor> Modulation::Parts(const at::Tensor& table) const {
+  return at::unbind(rows + table.unsqueeze(1).to(rows.scalar_type()), 2);
 }
 
 AttentionLayer::AttentionLayer(const Scope& scope, const TransformerConfig& config)
@@ -70,16 +63,16 @@ Block::Block(const Scope& scope, const TransformerConfig& config)
 
 at::Tensor Block::Forward(const at::Tensor& x, const Modulation& modulation, const at::Tensor& rotations,
                           const KeyValue& text) const {
-  const auto part = [&](int64_t index) { return modulation.Part(scale_shift_table_, index); };
+  const std::vector<at::Tensor> parts = modulation.Parts(scale_shift_table_);
   const at::Tensor& row_of_token = modulation.row_of_token;
 
-  const at::Tensor attn1_in = ModulatedNorm(x, part(0), part(1), row_of_token, eps_);
-  at::Tensor y = AddGated(x, attn1_.SelfAttend(attn1_in, rotations), part(2), row_of_token);
+  const at::Tensor attn1_in = ModulatedNorm(x, parts[0], parts[1], row_of_token, eps_);
+  at::Tensor y = AddGated(x, attn1_.SelfAttend(attn1_in, rotations), parts[2], row_of_token);
 
   y = y + attn2_.CrossAttend(norm2_.Forward(y), text);
 
-  const at::Tensor ffn_in = ModulatedNorm(y, part(3), part(4), row_of_token, eps_);
-  return AddGated(y, ffn_out_.Forward(at::gelu(ffn_in_.Forward(ffn_in), "tanh")), part(5), row_of_token);
+  const at::Tensor ffn_in = ModulatedNorm(y, parts[3], parts[4], row_of_token, eps_);
+  return AddGated(y, ffn_out_.Forward(at::gelu(ffn_in_.Forward(ffn_in), "tanh")), parts[5], row_of_token);
 }
 
 }  // namespace svi::engine

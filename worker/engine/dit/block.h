@@ -6,6 +6,7 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 #include "worker/engine/dit/transformer.h"
 #include "worker/engine/nn/layers.h"
@@ -22,13 +23,9 @@ struct Modulation {
   at::Tensor rows;          // float32 [B, R, parts, D]
   at::Tensor row_of_token;  // int64 [B, tokens], values < R
 
-  // Row `part` of `table` [1, parts, D] added to that part of all rows: [B, R, D].
-  at::Tensor Part(const at::Tensor& table, int64_t part) const;
+  // All rows with `table` [1, parts, D] added, by part: parts times [B, R, D].
+  std::vector<at::Tensor> Parts(const at::Tensor& table) const;
 };
-
-// x + gate[row] * update, in x's dtype; gate [B, R, D].
-at::Tensor AddGated(const at::Tensor& x, const at::Tensor& update, const at::Tensor& gate,
-                    const at::Tensor& row_of_token);
 
 // Projections of one attention. q and k pass an RMS norm over all heads together.
 class AttentionLayer {

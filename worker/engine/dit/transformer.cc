@@ -9,6 +9,7 @@
 #include "worker/engine/dit/rope.h"
 #include "worker/engine/dit/timesteps.h"
 #include "worker/engine/kernels/modulated_norm.h"
+#include "worker/engine/nn/checkpointed.h"
 #include "worker/engine/nn/layers.h"
 
 namespace svi::engine {
@@ -47,6 +48,16 @@ at::Tensor RepeatLast(const at::Tensor& x, int64_t length) {
   const int64_t rows = x.size(2);
   if (rows == length) return x;
   return at::cat({x, x.narrow(2, rows - 1, 1).expand({-1, -1, length - rows, -1})}, 2);
+}
+
+// block.Forward, computed again in the backward pass.
+at::Tensor CheckpointedBlock(const Block& block, const at::Tensor& x, const Modulation& modulation,
+                             const at::Tensor& rotations, const KeyValue& text) {
+  return Checkpointed(
+      [&block, row_of_token = modulation.row_of_token, rotations](const std::vector<at::Tensor>& inputs) {
+        return block.Forward(inputs[0], {inputs[1], row_of_token}, rotations, {inputs[2], inputs[3]});
+      },
+      {x, modulation.rows, text.key, text.value});
 }
 
 }  // namespace
@@ -91,9 +102,8 @@ struct Transformer::Impl {
   }
 
   at::Tensor Head(const at::Tensor& x, const Modulation& modulation, const TokenGrid& grid) const {
-    const at::Tensor y =
-        ModulatedNorm(x, modulation.Part(scale_shift_table, 0), modulation.Part(scale_shift_table, 1),
-                      modulation.row_of_token, config.eps);
+    const std::vector<at::Tensor> parts = modulation.Parts(scale_shift_table);
+    const at::Tensor y = ModulatedNorm(x, parts[0], parts[1], modulation.row_of_token, config.eps);
     return Unpatchify(proj_out.Forward(y), grid);
   }
 
@@ -154,8 +164,8 @@ std::map<std::string, Linear*> Transformer::Linears() {
   return list;
 }
 
-at::Tensor Transformer::Forward(const at::Tensor& hidden, const at::Tensor& timestep,
-                                const TextContext& text) const {
+at::Tensor Transformer::Forward(const at::Tensor& hidden, const at::Tensor& timestep, const TextContext& text,
+                                bool checkpoint_blocks) const {
   const TokenGrid grid = impl_->CheckInputs(hidden, timestep, text);
   const at::Tensor rotations = impl_->rotations.Get(grid, hidden.device());
   const DistinctTimesteps distinct = FindDistinctTimesteps(timestep.to(hidden.device()), grid.tokens());
@@ -164,7 +174,9 @@ at::Tensor Transformer::Forward(const at::Tensor& hidden, const at::Tensor& time
   at::Tensor x = impl_->Embed(hidden, grid);
   const Modulation of_blocks{time.blocks, distinct.row_of_token};
   for (size_t i = 0; i < impl_->blocks.size(); ++i) {
-    x = impl_->blocks[i].Forward(x, of_blocks, rotations, text.layers[i]);
+    const Block& block = impl_->blocks[i];
+    x = checkpoint_blocks ? CheckpointedBlock(block, x, of_blocks, rotations, text.layers[i])
+                          : block.Forward(x, of_blocks, rotations, text.layers[i]);
   }
   // Both parts of the head's modulation start from the same embedding.
   const Modulation of_head{time.head.unsqueeze(2).expand({-1, -1, 2, -1}), distinct.row_of_token};

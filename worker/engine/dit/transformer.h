@@ -52,8 +52,11 @@ class Transformer {
 
   // hidden [B, C, F, H, W]; timestep [B] or [B, tokens] (tokens = F·H/2·W/2), any real dtype, fractional
   // allowed; returns [B, C_out, F, H, W] in hidden's dtype. Computes modulation once for each distinct
-  // timestep of a row.
-  at::Tensor Forward(const at::Tensor& hidden, const at::Tensor& timestep, const TextContext& text) const;
+  // timestep of a row. Gradients flow to whatever takes them, through `text` too, outside inference mode;
+  // `checkpoint_blocks`: of each block only the inputs are kept for them, and the transformer must live until
+  // the backward pass is done (nn/checkpointed.h).
+  at::Tensor Forward(const at::Tensor& hidden, const at::Tensor& timestep, const TextContext& text,
+                     bool checkpoint_blocks = false) const;
 
   // Every linear layer by its module's name in Diffusers' spelling ("blocks.0.attn1.to_q", "proj_out"): what
   // a LoRA may change. Valid as long as the transformer. Contexts from PrepareText hold the weights of their

@@ -4,15 +4,14 @@
 
 #include <atomic>
 
+#include "worker/engine/kernels/modulated_norm_recorded.h"
+#include "worker/engine/kernels/token_rows.h"
+#include "worker/engine/nn/linear_recorded.h"
+
 namespace svi::engine {
 namespace {
 
 std::atomic<bool> fused_allowed = true;
-
-// [B, R, D] rows → [B, L, D].
-at::Tensor Expand(const at::Tensor& rows, const at::Tensor& row_of_token) {
-  return rows.gather(1, row_of_token.unsqueeze(-1).expand({-1, -1, rows.size(2)}));
-}
 
 }  // namespace
 
@@ -23,13 +22,16 @@ at::Tensor ModulatedNormAten(const at::Tensor& x, const at::Tensor& shift, const
   const at::Tensor normed = at::layer_norm(wide, {x.size(-1)}, {}, {}, eps);
   // One row for all tokens, the common case of plain text-to-video, broadcasts.
   if (scale.size(1) == 1) return at::addcmul(shift, normed, scale + 1).to(x.scalar_type());
-  return at::addcmul(Expand(shift, row_of_token), normed, Expand(scale, row_of_token).add_(1))
+  return at::addcmul(SpreadRows(shift, row_of_token), normed, SpreadRows(scale, row_of_token).add_(1))
       .to(x.scalar_type());
 }
 
 at::Tensor ModulatedNorm(const at::Tensor& x, const at::Tensor& shift, const at::Tensor& scale,
                          const at::Tensor& row_of_token, double eps) {
-  if (x.is_cuda() && fused_allowed && !x.requires_grad() && !shift.requires_grad()) {
+  if (Recorded(x) || Recorded(shift) || Recorded(scale)) {
+    return ModulatedNormRecorded(x, shift, scale, row_of_token, eps);
+  }
+  if (x.is_cuda() && fused_allowed) {
     const at::Tensor fused = ModulatedNormFused(x, shift, scale, row_of_token, eps);
     if (fused.defined()) return fused;
   }

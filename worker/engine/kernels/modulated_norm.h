@@ -11,8 +11,9 @@ namespace svi::engine {
 
 // x [B, L, D]; shift, scale [B, R, D]: a row for each distinct timestep; row_of_token int64 [B, L], values <
 // R. Returns LayerNorm(x, no affine) * (1 + scale[row]) + shift[row] in x's dtype: [B, L, D]. (Peebles and
-// Xie, arXiv 2212.09748, section 3.2, adaLN, with a timestep a token.) On CUDA, without gradients, one fused
-// kernel reads x once and never builds the [B, L, D] modulation; otherwise ATen.
+// Xie, arXiv 2212.09748, section 3.2, adaLN, with a timestep a token.) On CUDA one fused kernel reads x
+// once and never builds the [B, L, D] modulation; otherwise ATen. Of x, shift and scale gradients can be
+// taken.
 at::Tensor ModulatedNorm(const at::Tensor& x, const at::Tensor& shift, const at::Tensor& scale,
                          const at::Tensor& row_of_token, double eps);
 

@@ -1,4 +1,7 @@
-target_sources(svi_engine PRIVATE ${CMAKE_CURRENT_LIST_DIR}/modulated_norm.cc)
+target_sources(svi_engine PRIVATE
+  ${CMAKE_CURRENT_LIST_DIR}/modulated_norm.cc
+  ${CMAKE_CURRENT_LIST_DIR}/modulated_norm_recorded.cc
+  ${CMAKE_CURRENT_LIST_DIR}/token_rows.cc)
 if(SVI_WITH_CUDA)
   # CMake 3.25 does not know nvcc 13's C++20; the kernels need neither that nor LibTorch's headers.
   set(CMAKE_CUDA_STANDARD 17)

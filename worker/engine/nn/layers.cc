@@ -1,5 +1,7 @@
 #include "worker/engine/nn/layers.h"
 
+#include "worker/engine/nn/rms_norm_recorded.h"
+
 namespace svi::engine {
 
 Linear::Linear(const Scope& scope, int64_t in_features, int64_t out_features, bool bias)
@@ -7,7 +9,9 @@ Linear::Linear(const Scope& scope, int64_t in_features, int64_t out_features, bo
   if (bias) bias_ = scope.Take("bias", {out_features});
 }
 
-at::Tensor Linear::Forward(const at::Tensor& x) const { return LinearUpcast(x, weight_, bias_); }
+at::Tensor Linear::Forward(const at::Tensor& x) const {
+  return adapter_ ? LinearRecorded(x, weight_, bias_, &*adapter_) : LinearUpcast(x, weight_, bias_);
+}
 
 RmsNorm::RmsNorm(const Scope& scope, int64_t width, double eps)
     : weight_(scope.Take("weight", {width})), eps_(eps) {}
@@ -15,6 +19,8 @@ RmsNorm::RmsNorm(const Scope& scope, int64_t width, double eps)
 at::Tensor RmsNorm::Forward(const at::Tensor& x) const {
   // The mean of squares is formed in float32 at least, whatever the dtype around it.
   const at::ScalarType dtype = at::promote_types(x.scalar_type(), at::kFloat);
+  if (Recorded(x) || Recorded(weight_))
+    return RmsNormRecorded(x.to(dtype), weight_.to(dtype), eps_).to(x.scalar_type());
   return at::rms_norm(x.to(dtype), {x.size(-1)}, weight_.to(dtype), eps_).to(x.scalar_type());
 }
 

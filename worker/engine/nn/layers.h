@@ -5,14 +5,14 @@
 
 #include <ATen/ATen.h>
 
+#include <optional>
+#include <utility>
+
+#include "worker/engine/nn/linear_recorded.h"
+#include "worker/engine/nn/linear_upcast.h"
 #include "worker/engine/weights/weight_source.h"
 
 namespace svi::engine {
-
-// x W^T + b over the last axis in x's dtype; weight [out, in] and bias [out] (or undefined) of any floating
-// dtype. On a CPU a narrower weight is widened into memory that this thread keeps for it (at most 192 MiB),
-// never as a whole new tensor. Bit-identical for equal shapes and numbers of threads.
-at::Tensor LinearUpcast(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias = {});
 
 // y = x W^T + b over the last axis. Takes "weight" [out, in] and "bias" [out].
 class Linear {
@@ -25,8 +25,13 @@ class Linear {
   const at::Tensor& weight() const { return weight_; }
   void set_weight(at::Tensor weight) { weight_ = std::move(weight); }
 
+  // What training puts beside the weight; its tensors are on the weight's device. Not while Forward runs.
+  const std::optional<LoraAdapter>& adapter() const { return adapter_; }
+  void set_adapter(std::optional<LoraAdapter> adapter) { adapter_ = std::move(adapter); }
+
  private:
   at::Tensor weight_, bias_;
+  std::optional<LoraAdapter> adapter_;
 };
 
 // x / sqrt(mean(x^2) + eps) * weight over the last axis (Zhang and Sennrich, arXiv 1910.07467). Takes

@@ -4,8 +4,9 @@
 // float32 product is 15 to 50 % faster than MKL's, which at::linear uses; and a bfloat16 weight that is
 // widened into memory which is there already costs 2 to 15 %, where a fresh tensor each time (mapped, zeroed
 // and returned page by page) costs up to half.
+#include "worker/engine/nn/linear_upcast.h"
+
 #include <ATen/core/dispatch/Dispatcher.h>
-#include <c10/core/GradMode.h>
 #include <c10/core/InferenceMode.h>
 
 #include <algorithm>
@@ -13,7 +14,7 @@
 #include <string_view>
 #include <vector>
 
-#include "worker/engine/nn/layers.h"
+#include "worker/engine/nn/linear_recorded.h"
 
 namespace svi::engine {
 namespace {
@@ -58,37 +59,65 @@ at::Tensor Scratch(int64_t elements) {
   return scratch.narrow(0, 0, elements);
 }
 
-at::Tensor UpcastProduct(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+// Calls of_block(begin, wide) for consecutive rows of a weight, widened into scratch memory: mostly all at
+// once.
+template <typename OfBlock>
+void ForWideRows(const at::Tensor& weight, const OfBlock& of_block) {
   const int64_t rows = weight.size(0), columns = weight.size(1);
   const int64_t block = std::clamp<int64_t>(kScratchElements / columns, 1, rows);
-  const auto of_block = [&](int64_t begin, int64_t count) {
-    at::Tensor wide = Scratch(block * columns).narrow(0, 0, count * columns).view({count, columns});
-    wide.copy_(weight.narrow(0, begin, count));
-    return Float32Product(x, wide, bias.defined() ? bias.narrow(0, begin, count) : bias);
-  };
-  if (block == rows) return of_block(0, rows);
-  std::vector<int64_t> shape = x.sizes().vec();
-  shape.back() = rows;
-  at::Tensor y = at::empty(shape, x.options());
   for (int64_t begin = 0; begin < rows; begin += block) {
     const int64_t count = std::min(block, rows - begin);
-    y.narrow(-1, begin, count).copy_(of_block(begin, count));
+    at::Tensor wide = Scratch(block * columns).narrow(0, 0, count * columns).view({count, columns});
+    wide.copy_(weight.narrow(0, begin, count));
+    of_block(begin, wide);
   }
+}
+
+at::Tensor UpcastProduct(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+  std::vector<int64_t> shape = x.sizes().vec();
+  shape.back() = weight.size(0);
+  at::Tensor y;
+  ForWideRows(weight, [&](int64_t begin, const at::Tensor& wide) {
+    const int64_t count = wide.size(0);
+    const at::Tensor part = Float32Product(x, wide, bias.defined() ? bias.narrow(0, begin, count) : bias);
+    if (count == shape.back()) {
+      y = part;
+      return;
+    }
+    if (!y.defined()) y = at::empty(shape, x.options());
+    y.narrow(-1, begin, count).copy_(part);
+  });
   return y;
+}
+
+bool NeedsWidening(const at::Tensor& x, const at::Tensor& weight) {
+  return x.is_cpu() && x.scalar_type() == at::kFloat && weight.scalar_type() != at::kFloat && x.numel() > 0;
 }
 
 }  // namespace
 
 at::Tensor LinearUpcast(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+  if (Recorded(x) || Recorded(weight) || Recorded(bias)) return LinearRecorded(x, weight, bias);
   const at::ScalarType dtype = x.scalar_type();
   const at::Tensor bias_in_dtype = bias.defined() ? bias.to(dtype) : bias;
-  const bool recorded = at::GradMode::is_enabled() && (x.requires_grad() || weight.requires_grad() ||
-                                                       (bias.defined() && bias.requires_grad()));
-  if (!x.is_cpu() || dtype != at::kFloat || x.numel() == 0 || recorded) {
+  if (NeedsWidening(x, weight)) return UpcastProduct(x, weight, bias_in_dtype);
+  if (!x.is_cpu() || dtype != at::kFloat || x.numel() == 0) {
     return PlainProduct(x, weight.to(dtype), bias_in_dtype);
   }
-  if (weight.scalar_type() == dtype) return Float32Product(x, weight, bias_in_dtype);
-  return UpcastProduct(x, weight, bias_in_dtype);
+  return Float32Product(x, weight, bias_in_dtype);
+}
+
+at::Tensor LinearInputGradient(const at::Tensor& gradient, const at::Tensor& weight) {
+  std::vector<int64_t> shape = gradient.sizes().vec();
+  shape.back() = weight.size(1);
+  const at::Tensor rows = gradient.reshape({-1, weight.size(0)});
+  if (!NeedsWidening(gradient, weight)) return at::mm(rows, weight.to(rows.scalar_type())).view(shape);
+  at::Tensor sum;
+  ForWideRows(weight, [&](int64_t begin, const at::Tensor& wide) {
+    const at::Tensor part = rows.narrow(1, begin, wide.size(0));
+    sum = sum.defined() ? sum.addmm_(part, wide) : at::mm(part, wide);
+  });
+  return sum.view(shape);
 }
 
 }  // namespace svi::engine
