@@ -19,8 +19,8 @@ class AdamW {
   // Throws std::invalid_argument naming the option: betas in [0, 1), the others not negative.
   AdamW(std::vector<Parameter> parameters, const AdamWOptions& options);
 
-  // One step along the gradients, in place; a parameter without a gradient stays as it is. The gradients stay
-  // too.
+  // One step along the gradients, in place. The gradients stay. Throws std::invalid_argument, before anything
+  // changes, if a parameter has none.
   void Step(double learning_rate);
 
   // Moments as "optimizer.exp_avg.NAME" and "optimizer.exp_avg_sq.NAME", the count of steps as

@@ -49,8 +49,8 @@ TensorFile LoraToFile(const Trainable& trainable, const std::map<std::string, st
 
 // A checkpoint in Diffusers' layout whose transformer is the trained one, in `dtype`; everything else is
 // copied from `model_dir`, which must be of that layout. Complete or not there at all: written beside
-// `out_dir`, which must not exist or be an earlier such folder, and renamed. Throws std::invalid_argument,
-// std::system_error.
+// `out_dir`, as "OUT_DIR.tmp", and renamed; a folder that was there before goes only then. Of
+// LoadTrainableFull's only. Throws std::invalid_argument, MissingFile, std::system_error.
 void WriteTrainedModel(const Trainable& trainable, const std::string& model_dir, const std::string& out_dir,
                        at::ScalarType dtype);
 
