@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_join.h"
+#include "server/queue/sqlite_reads.h"
 #include "server/queue/status_macros.h"
 
 namespace svi::server {
@@ -16,10 +17,7 @@ absl::Status ExpectOneChange(absl::StatusOr<int> changes) {
 }
 
 absl::Status VideoChange::Emit(v1::VideoEvent event) {
-  event.set_sequence(++video.last_sequence);
-  *event.mutable_time() = ToTimestamp(now_us_);
-  const std::string bytes = event.SerializeAsString();
-  return db_.Query("insert_event", video.id, video.last_sequence, Blob{bytes}).Run();
+  return AppendEvent(db_, "insert_event", video.id, now_us_, std::move(event), &video.last_sequence);
 }
 
 absl::StatusOr<Transition> VideoChange::Move(VideoStep step) {

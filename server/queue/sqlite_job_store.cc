@@ -1,11 +1,10 @@
-// Opening, connections, and the calls that clients make to change a video.
+// Opening, and the calls that clients make to change a video.
 #include "server/queue/sqlite_job_store.h"
 
 #include "absl/strings/str_cat.h"
 #include "server/queue/plan.h"
-#include "server/queue/sql_files.h"
 #include "server/queue/sqlite_job_store_impl.h"
-#include "server/queue/sqlite_migrate.h"
+#include "server/queue/sqlite_reads.h"
 
 namespace svi::server {
 namespace {
@@ -18,25 +17,6 @@ absl::Status InsertVideo(SqliteDb& db, const VideoRow& row) {
                           .Run());
   const std::string spec = row.spec.SerializeAsString();
   return db.Query("insert_spec", row.id, Blob{spec}).Run();
-}
-
-// The video that an earlier request with this id made; nullopt if there was none.
-absl::StatusOr<std::optional<v1::Video>> FindReplay(SqliteDb& db, const NewVideo& video) {
-  if (video.request_id.empty()) return std::optional<v1::Video>();
-  std::string hash;
-  std::string id;
-  {
-    Statement row = db.Query("find_request_id", video.request_id);
-    SVI_ASSIGN_OR_RETURN(const bool found, row.Step());
-    if (!found) return std::optional<v1::Video>();
-    hash = row.Bytes(0);
-    id = row.Bytes(1);
-  }
-  if (hash != video.request_hash) {
-    return absl::AlreadyExistsError("request_id was used before, with another request");
-  }
-  SVI_ASSIGN_OR_RETURN(const VideoRow row, LoadVideo(db, id));
-  return std::optional<v1::Video>(ToVideo(row));
 }
 
 absl::Status CheckRevision(const VideoRow& video, std::optional<uint64_t> expected) {
@@ -70,52 +50,19 @@ absl::Status CheckAppend(const VideoRow& video, size_t count) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<JobStore>> OpenSqliteJobStore(const std::string& path) {
-  return SqliteJobStore::Open(path);
-}
-
-absl::StatusOr<std::unique_ptr<SqliteJobStore>> SqliteJobStore::Open(const std::string& path) {
-  SVI_ASSIGN_OR_RETURN(NamedQueries queries, ParseNamedQueries(SqliteQueries()));
-  for (const auto& query : MigrationQueries()) queries.insert(query);
-  std::unique_ptr<SqliteJobStore> store(new SqliteJobStore(path, std::move(queries)));
-  SVI_ASSIGN_OR_RETURN(std::unique_ptr<SqliteDb> writer, SqliteDb::Open(path, store->queries_));
-  SVI_RETURN_IF_ERROR(Migrate(*writer, SqliteMigrations()));
-  SVI_RETURN_IF_ERROR(writer->PrepareAll());
-  store->writer_ = std::move(writer);
-  return store;
-}
-
-absl::StatusOr<std::unique_ptr<SqliteDb>> SqliteJobStore::TakeReader() {
-  {
-    absl::MutexLock lock(&readers_mutex_);
-    const auto free = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(readers_mutex_) {
-      return busy_readers_ < kMaxReaders;
-    };
-    readers_mutex_.Await(absl::Condition(&free));
-    ++busy_readers_;
-    if (!idle_readers_.empty()) {
-      std::unique_ptr<SqliteDb> reader = std::move(idle_readers_.back());
-      idle_readers_.pop_back();
-      return reader;
-    }
-  }
-  absl::StatusOr<std::unique_ptr<SqliteDb>> reader = SqliteDb::Open(path_, queries_);
-  if (!reader.ok()) ReturnReader(nullptr);
-  return reader;
-}
-
-void SqliteJobStore::ReturnReader(std::unique_ptr<SqliteDb> reader) {
-  absl::MutexLock lock(&readers_mutex_);
-  --busy_readers_;
-  if (reader != nullptr) idle_readers_.push_back(std::move(reader));
+  SVI_ASSIGN_OR_RETURN(std::shared_ptr<SqlitePool> pool, SqlitePool::Open(path));
+  return std::make_unique<SqliteJobStore>(std::move(pool));
 }
 
 absl::StatusOr<v1::Video> SqliteJobStore::CreateVideo(const NewVideo& video, absl::Time now, bool* replayed) {
   *replayed = false;
-  return Write([&](SqliteDb& db) -> absl::StatusOr<v1::Video> {
-    SVI_ASSIGN_OR_RETURN(std::optional<v1::Video> earlier, FindReplay(db, video));
+  return pool_->Write([&](SqliteDb& db) -> absl::StatusOr<v1::Video> {
+    SVI_ASSIGN_OR_RETURN(const std::optional<std::string> earlier,
+                         FindReplayed(db, "find_request_id", video.request_id, video.request_hash));
     if (earlier.has_value()) {
       *replayed = true;
-      return *std::move(earlier);
+      SVI_ASSIGN_OR_RETURN(const VideoRow made, LoadVideo(db, *earlier));
+      return ToVideo(made);
     }
     VideoRow row;
     row.id = video.id;
@@ -146,7 +93,7 @@ absl::StatusOr<v1::Video> SqliteJobStore::CreateVideo(const NewVideo& video, abs
 }
 
 absl::StatusOr<v1::Video> SqliteJobStore::CancelVideo(const std::string& id, absl::Time now) {
-  return Write([&](SqliteDb& db) -> absl::StatusOr<v1::Video> {
+  return pool_->Write([&](SqliteDb& db) -> absl::StatusOr<v1::Video> {
     SVI_ASSIGN_OR_RETURN(VideoRow row, LoadVideo(db, id));
     if (IsFinal(row.state)) return ToVideo(row);
     VideoChange change(db, std::move(row), now);
@@ -158,7 +105,7 @@ absl::StatusOr<v1::Video> SqliteJobStore::CancelVideo(const std::string& id, abs
 }
 
 absl::StatusOr<std::vector<ArtifactRef>> SqliteJobStore::DeleteVideo(const std::string& id) {
-  return Write([&](SqliteDb& db) -> absl::StatusOr<std::vector<ArtifactRef>> {
+  return pool_->Write([&](SqliteDb& db) -> absl::StatusOr<std::vector<ArtifactRef>> {
     SVI_ASSIGN_OR_RETURN(const VideoRow row, LoadVideo(db, id));
     if (!IsFinal(row.state)) {
       return absl::FailedPreconditionError(
@@ -166,16 +113,12 @@ absl::StatusOr<std::vector<ArtifactRef>> SqliteJobStore::DeleteVideo(const std::
     }
     std::vector<ArtifactRef> artifacts;
     if (!row.image.key.empty()) artifacts.push_back(row.image);
-    {
-      Statement clips = db.Query("list_artifacts", id);
-      while (true) {
-        SVI_ASSIGN_OR_RETURN(const bool more, clips.Step());
-        if (!more) break;
-        for (const int column : {0, 3}) {
-          if (!clips.IsNull(column)) artifacts.push_back(ReadArtifact(clips, column));
-        }
+    SVI_RETURN_IF_ERROR(ForEachRow(db.Query("list_artifacts", id), [&](const Statement& clip) {
+      for (const int column : {0, 3}) {
+        if (!clip.IsNull(column)) artifacts.push_back(ReadArtifact(clip, column));
       }
-    }
+      return absl::OkStatus();
+    }));
     SVI_RETURN_IF_ERROR(db.Query("delete_video", id).Run());
     return artifacts;
   });
@@ -185,7 +128,7 @@ absl::StatusOr<v1::Video> SqliteJobStore::AppendPrompts(const std::string& id,
                                                         const std::vector<std::string>& prompts,
                                                         std::optional<uint64_t> expected_revision,
                                                         absl::Time now) {
-  return Write([&](SqliteDb& db) -> absl::StatusOr<v1::Video> {
+  return pool_->Write([&](SqliteDb& db) -> absl::StatusOr<v1::Video> {
     SVI_ASSIGN_OR_RETURN(VideoRow row, LoadVideo(db, id));
     SVI_RETURN_IF_ERROR(CheckAppend(row, prompts.size()));
     SVI_RETURN_IF_ERROR(CheckRevision(row, expected_revision));
@@ -207,7 +150,7 @@ absl::StatusOr<v1::Video> SqliteJobStore::AppendPrompts(const std::string& id,
 absl::StatusOr<v1::Video> SqliteJobStore::FinishVideo(const std::string& id,
                                                       std::optional<uint64_t> expected_revision,
                                                       absl::Time now) {
-  return Write([&](SqliteDb& db) -> absl::StatusOr<v1::Video> {
+  return pool_->Write([&](SqliteDb& db) -> absl::StatusOr<v1::Video> {
     SVI_ASSIGN_OR_RETURN(VideoRow row, LoadVideo(db, id));
     if (row.finished) return ToVideo(row);
     SVI_RETURN_IF_ERROR(CheckRevision(row, expected_revision));

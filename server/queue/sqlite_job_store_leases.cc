@@ -84,7 +84,7 @@ v1::VideoEvent AttemptFailed(const Lease& lease, const ClipRow& clip,
 
 absl::StatusOr<LeasedClip> SqliteJobStore::AcquireLease(const std::string& id, uint32_t clip_index,
                                                         const std::string& worker, absl::Time now) {
-  return Write([&](SqliteDb& db) -> absl::StatusOr<LeasedClip> {
+  return pool_->Write([&](SqliteDb& db) -> absl::StatusOr<LeasedClip> {
     SVI_ASSIGN_OR_RETURN(VideoRow row, LoadVideo(db, id));
     SVI_ASSIGN_OR_RETURN(std::optional<ClipRow> clip, LoadClip(db, id, clip_index));
     if (!clip.has_value() && clip_index >= row.clips_total) {
@@ -117,13 +117,13 @@ absl::StatusOr<LeasedClip> SqliteJobStore::AcquireLease(const std::string& id, u
 }
 
 absl::Status SqliteJobStore::CheckLease(const Lease& lease) {
-  return Read([&](SqliteDb& db) -> absl::Status { return LoadLeasedClip(db, lease).status(); });
+  return pool_->Read([&](SqliteDb& db) -> absl::Status { return LoadLeasedClip(db, lease).status(); });
 }
 
 absl::StatusOr<v1::Video> SqliteJobStore::CommitClip(const Lease& lease, const FinishedClip& clip,
                                                      absl::Time now, std::vector<ArtifactRef>* obsolete) {
   std::optional<ArtifactRef> carry_before;
-  absl::StatusOr<v1::Video> video = Write([&](SqliteDb& db) -> absl::StatusOr<v1::Video> {
+  absl::StatusOr<v1::Video> video = pool_->Write([&](SqliteDb& db) -> absl::StatusOr<v1::Video> {
     SVI_ASSIGN_OR_RETURN(const ClipRow leased, LoadLeasedClip(db, lease));
     SVI_ASSIGN_OR_RETURN(VideoRow row, LoadVideo(db, lease.video_id));
     VideoChange change(db, std::move(row), now);
@@ -146,7 +146,7 @@ absl::StatusOr<v1::Video> SqliteJobStore::CommitClip(const Lease& lease, const F
 
 absl::StatusOr<v1::Video> SqliteJobStore::FailLease(const Lease& lease, const FailedAttempt& failure,
                                                     absl::Time now) {
-  return Write([&](SqliteDb& db) -> absl::StatusOr<v1::Video> {
+  return pool_->Write([&](SqliteDb& db) -> absl::StatusOr<v1::Video> {
     SVI_ASSIGN_OR_RETURN(const ClipRow clip, LoadLeasedClip(db, lease));
     SVI_ASSIGN_OR_RETURN(VideoRow row, LoadVideo(db, lease.video_id));
     VideoChange change(db, std::move(row), now);

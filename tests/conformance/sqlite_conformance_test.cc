@@ -1,7 +1,9 @@
-// SQLite joins the conformance suite.
+// SQLite joins the conformance suites.
 #include "server/queue/sqlite_job_store.h"
+#include "server/queue/sqlite_training_store.h"
 #include "tests/conformance/job_store_conformance.h"
 #include "tests/conformance/temp_dir.h"
+#include "tests/conformance/training_store_conformance.h"
 
 namespace svi::server {
 namespace {
@@ -20,6 +22,23 @@ INSTANTIATE_TEST_SUITE_P(Sqlite, JobStoreConformance,
                          testing::Values(JobStoreFactory{"sqlite",
                                                          [] { return std::make_unique<SqliteDatabase>(); }}),
                          [](const testing::TestParamInfo<JobStoreFactory>& info) { return info.param.name; });
+
+class SqliteTrainingDatabase final : public TrainingTestDatabase {
+ public:
+  absl::StatusOr<std::unique_ptr<TrainingStore>> Open() override {
+    return OpenSqliteTrainingStore(dir_.File("jobs.db"));
+  }
+
+ private:
+  TempDir dir_;
+};
+
+INSTANTIATE_TEST_SUITE_P(Sqlite, TrainingStoreConformance,
+                         testing::Values(TrainingStoreFactory{
+                             "sqlite", [] { return std::make_unique<SqliteTrainingDatabase>(); }}),
+                         [](const testing::TestParamInfo<TrainingStoreFactory>& info) {
+                           return info.param.name;
+                         });
 
 }  // namespace
 }  // namespace svi::server
