@@ -7,6 +7,7 @@
 #include <cmath>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include "worker/engine/train/uniform.h"
@@ -217,18 +218,22 @@ size_t ErrorBank::Victim(const Grid& entries, const at::Tensor& values, double r
   if (options_.replacement == BankReplacement::kRandom) return Pick(random, entries.size());
 
   std::vector<double> distances(entries.size());
-  const auto measure = [&](int64_t begin, int64_t end) {
-    for (size_t i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) {
+  const auto measure = [&](size_t begin, size_t end) {
+    for (size_t i = begin; i < end; ++i) {
       distances[i] = SquaredDistance(values.const_data_ptr<at::BFloat16>(),
                                      entries[i].values.const_data_ptr<at::BFloat16>(), values.numel());
     }
   };
-  const auto count = static_cast<int64_t>(entries.size());
-  if (options_.replacement == BankReplacement::kL2Batch) {
-    at::parallel_for(0, count, /*grain_size=*/1, measure);
-  } else {
-    measure(0, count);
+  // Threads of our own: ATen's parallel_for is serial in code that is not compiled for OpenMP.
+  const size_t workers =
+      options_.replacement == BankReplacement::kL2Batch ? static_cast<size_t>(at::get_num_threads()) : 1;
+  const size_t share = (entries.size() + workers - 1) / workers;
+  std::vector<std::jthread> threads;
+  for (size_t begin = share; begin < entries.size(); begin += share) {
+    threads.emplace_back(measure, begin, std::min(begin + share, entries.size()));
   }
+  measure(0, std::min(share, entries.size()));
+  threads.clear();  // joins
   return static_cast<size_t>(std::min_element(distances.begin(), distances.end()) - distances.begin());
 }
 
