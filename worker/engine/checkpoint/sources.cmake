@@ -1,6 +1,7 @@
 target_sources(svi_engine PRIVATE
   ${CMAKE_CURRENT_LIST_DIR}/key_map.cc
   ${CMAKE_CURRENT_LIST_DIR}/component.cc
+  ${CMAKE_CURRENT_LIST_DIR}/fingerprint.cc
   ${CMAKE_CURRENT_LIST_DIR}/weight_files.cc
   ${CMAKE_CURRENT_LIST_DIR}/infer_config.cc
   ${CMAKE_CURRENT_LIST_DIR}/renamed_source.cc

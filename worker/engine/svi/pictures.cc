@@ -15,7 +15,7 @@ at::Tensor ResizeLanczos(const at::Tensor& levels, int64_t height, int64_t width
 
 }  // namespace
 
-at::Tensor CoverPicture(const Picture& picture, int width, int height) {
+at::Tensor CoverPicture(const Picture& picture, int width, int height, double x, double y) {
   if (picture.width < 1 || picture.height < 1 ||
       picture.rgb.size() != static_cast<size_t>(picture.width) * picture.height * 3) {
     throw std::invalid_argument("picture: its bytes do not fit its width and height");
@@ -32,8 +32,8 @@ at::Tensor CoverPicture(const Picture& picture, int width, int height) {
     const at::Tensor narrow = ResizeLanczos(rgb.unsqueeze(0).to(at::kFloat), picture.height, scaled_width);
     rgb = ResizeLanczos(narrow, scaled_height, scaled_width).squeeze(0).to(at::kByte);
   }
-  return rgb.narrow(1, (scaled_height - height) / 2, height)
-      .narrow(2, (scaled_width - width) / 2, width)
+  return rgb.narrow(1, static_cast<int64_t>(y * static_cast<double>(scaled_height - height)), height)
+      .narrow(2, static_cast<int64_t>(x * static_cast<double>(scaled_width - width)), width)
       .contiguous();
 }
 

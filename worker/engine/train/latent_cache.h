@@ -55,12 +55,10 @@ struct CacheReport {
 };
 
 struct CacheCallbacks {
-  // This rank's, after every one of them. `what`: "prompts" or "windows".
+  // This rank's, after every one of them. `what`: "prompts", then "videos".
   std::function<void(const char* what, int64_t done, int64_t total)> progress = [](const char*, int64_t,
                                                                                    int64_t) {};
   std::function<bool()> cancelled = [] { return false; };  // asked before every window and every prompt
-};                                                         // windows, this rank's
-std::function<bool()> cancelled = [] { return false; };    // asked before every window and every prompt
 };
 
 // Life: construct, Fill on every rank, a barrier of the caller's, Open on every rank, Load. Ranks share
