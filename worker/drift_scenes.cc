@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 #include <sstream>
+#include <system_error>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
@@ -43,6 +44,10 @@ absl::StatusOr<DriftScene> ParseScene(const std::string& line, const std::filesy
   if (!direction.ok()) return direction.status();
   const absl::StatusOr<uint64_t> seed = SeedOf(json);
   if (!seed.ok()) return seed.status();
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(folder / *picture, error)) {  // now, not after hours of other scenes
+    return absl::InvalidArgumentError(absl::StrCat("\"picture\": there is no file ", *picture));
+  }
   for (const char* known : {"", "left", "right", "up", "down", "still"}) {
     if (*direction == known) return DriftScene{*picture, folder / *picture, *prompt, *seed, *direction};
   }

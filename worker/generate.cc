@@ -1,6 +1,7 @@
 // A video offline: the same requests, engine and encoder as under a server.
 #include <cstdio>
 #include <filesystem>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -32,9 +33,20 @@ absl::StatusOr<v1::VideoSpec> ToSpec(const VideoFlags& flags) {
   return spec;
 }
 
+void PrintDrift(uint32_t clip, const v1::ClipDrift& drift) {
+  std::fprintf(
+      stderr,
+      "clip %u: brightness %+.3f, contrast %+.3f, saturation %+.3f, sharpness %+.0f %%, motion %+.0f %%",
+      clip, drift.brightness(), drift.contrast(), drift.saturation(), 100 * drift.sharpness(),
+      100 * drift.motion());
+  if (drift.has_static_psnr()) std::fprintf(stderr, ", still regions %.1f dB", drift.static_psnr());
+  std::fprintf(stderr, "\n");
+}
+
 absl::Status MakeVideo(engine::Engine& engine, const v1::VideoSpec& spec, const engine::Picture& picture,
                        const std::filesystem::path& out) {
   std::string carry;
+  std::optional<v1::ClipMeasures> first;
   for (uint32_t i = 0; i < spec.num_clips(); ++i) {
     const int at = spec.variant() == v1::VARIANT_SHOT ? 0 : static_cast<int>(i / spec.clips_per_prompt());
     absl::StatusOr<ClipPlan> plan =
@@ -45,12 +57,14 @@ absl::Status MakeVideo(engine::Engine& engine, const v1::VideoSpec& spec, const 
       if (progress.stage() != v1::STAGE_DENOISE) return;
       std::fprintf(stderr, "clip %u: step %u of %u\n", i, progress.step(), progress.total());
     };
-    absl::StatusOr<MadeClip> clip = MakeClip(engine, *plan, picture, carry, hooks);
+    absl::StatusOr<MadeClip> clip = MakeClip(engine, *plan, picture, carry, first ? &*first : nullptr, hooks);
     if (!clip.ok()) return clip.status();
     const std::filesystem::path path = out / absl::StrFormat("clip-%05d.mp4", i);
     if (absl::Status status = WriteWholeFile(path, clip->mp4); !status.ok()) return status;
     std::printf("%s\n", path.c_str());
     std::fflush(stdout);
+    if (clip->drift) PrintDrift(i, *clip->drift);
+    if (!first) first = clip->measures;
     carry = std::move(clip->carry);
   }
   return absl::OkStatus();

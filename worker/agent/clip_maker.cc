@@ -5,7 +5,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "worker/agent/drift_proto.h"
 #include "worker/agent/failure.h"
+#include "worker/drift/clip_meter.h"
+#include "worker/drift/drift.h"
 #include "worker/media/media.h"
 
 namespace svi::worker {
@@ -44,16 +47,30 @@ v1::Progress MuxProgress(int step) {
   return progress;
 }
 
+void AddMeasures(const drift::ClipMeter& meter, int clip_index, const v1::ClipMeasures* first,
+                 MadeClip* clip) {
+  const drift::ClipMeasures measures = meter.measures();
+  clip->measures = ToProto(measures);
+  std::optional<drift::ClipMeasures> baseline;
+  if (clip_index == 0) {
+    baseline = measures;
+  } else if (first != nullptr) {
+    baseline = FromProto(*first);
+  }
+  if (baseline) clip->drift = ToProto(drift::DriftFrom(*baseline, measures, meter.still()));
+}
+
 }  // namespace
 
 absl::StatusOr<MadeClip> MakeClip(engine::Engine& engine, const ClipPlan& plan,
                                   const engine::Picture& picture, const std::string& carry,
-                                  const ClipHooks& hooks) {
+                                  const v1::ClipMeasures* first, const ClipHooks& hooks) {
   MadeClip clip;
   clip.width = plan.request.width;
   clip.height = plan.request.height;
   clip.fps = plan.fps;
   std::unique_ptr<media::ClipEncoder> encoder;
+  std::optional<drift::ClipMeter> meter;
   int frames = 0;
   engine::ClipCallbacks callbacks;
   callbacks.cancelled = hooks.cancelled;
@@ -64,7 +81,11 @@ absl::StatusOr<MadeClip> MakeClip(engine::Engine& engine, const ClipPlan& plan,
       auto opened = media::ClipEncoder::Open({.width = clip.width, .height = clip.height, .fps = clip.fps});
       if (!opened.ok()) return opened.status();
       encoder = *std::move(opened);
+      auto reference = media::CoverPicture(picture, clip.width, clip.height);
+      if (!reference.ok()) return reference.status();
+      meter.emplace(*std::move(reference));
     }
+    if (absl::Status measured = meter->Add(frame); !measured.ok()) return measured;
     const absl::Status status = encoder->Add(frame);
     clip.mux_time += absl::Now() - start;
     ++frames;
@@ -92,6 +113,7 @@ absl::StatusOr<MadeClip> MakeClip(engine::Engine& engine, const ClipPlan& plan,
   clip.denoise_time = result->denoise_time;
   clip.decode_time = result->decode_time;
   clip.lora_time = result->lora_time;
+  AddMeasures(*meter, plan.request.clip_index, first, &clip);
   return clip;
 }
 

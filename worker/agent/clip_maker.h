@@ -1,8 +1,10 @@
-// One clip from the engine's frames to an MP4: what the agent and `svi-worker generate` have in common.
+// One clip from the engine's frames to an MP4 and its measures: what the agent and `svi-worker generate` have
+// in common.
 #ifndef SVI_WORKER_AGENT_CLIP_MAKER_H_
 #define SVI_WORKER_AGENT_CLIP_MAKER_H_
 
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -22,6 +24,8 @@ struct MadeClip {
   int fps = 0;
   absl::Duration encode_time, denoise_time, decode_time, mux_time;
   absl::Duration lora_time;  // as engine::ClipResult
+  v1::ClipMeasures measures;
+  std::optional<v1::ClipDrift> drift;  // nothing if clip 0's measures are not known
 };
 
 struct ClipHooks {
@@ -31,11 +35,12 @@ struct ClipHooks {
   std::function<void(const v1::Progress&)> progress = [](const v1::Progress&) {};
 };
 
-// Blocks until the clip is there. Frames are encoded as they are decoded, never kept. Errors are the engine's
-// and the encoder's; a LoRA that cannot be used has the reason LORA_INVALID.
+// Blocks until the clip is there. Frames are measured and encoded as they are decoded, never kept. `first`:
+// measures of clip 0, for the drift of later ones; null if they are not known. Errors are the engine's and
+// the encoder's; a LoRA that cannot be used has the reason LORA_INVALID.
 [[nodiscard]] absl::StatusOr<MadeClip> MakeClip(engine::Engine& engine, const ClipPlan& plan,
                                                 const engine::Picture& picture, const std::string& carry,
-                                                const ClipHooks& hooks);
+                                                const v1::ClipMeasures* first, const ClipHooks& hooks);
 
 }  // namespace svi::worker
 
