@@ -50,14 +50,14 @@ v1::Progress MuxProgress(int step) {
 void AddMeasures(const drift::ClipMeter& meter, int clip_index, const v1::ClipMeasures* first,
                  MadeClip* clip) {
   const drift::ClipMeasures measures = meter.measures();
-  clip->measures = ToProto(measures);
+  clip->measures = worker::ToProto(measures);
   std::optional<drift::ClipMeasures> baseline;
   if (clip_index == 0) {
     baseline = measures;
   } else if (first != nullptr) {
     baseline = FromProto(*first);
   }
-  if (baseline) clip->drift = ToProto(drift::DriftFrom(*baseline, measures, meter.still()));
+  if (baseline) clip->drift = worker::ToProto(drift::DriftFrom(*baseline, measures, meter.still()));
 }
 
 }  // namespace
