@@ -50,6 +50,15 @@ def raw_png(name, depth, colour, rows, extra=b""):
         f.write(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + extra + chunk(b"IDAT", data) + chunk(b"IEND", b""))
 
 
+def cover(image, width, height):
+    """Scaled to cover that size, the centre cut out."""
+    scale = max(width / image.width, height / image.height)
+    size = (round(image.width * scale), round(image.height * scale))
+    left, top = (size[0] - width) // 2, (size[1] - height) // 2
+    scaled = image.resize(size, Image.Resampling.LANCZOS)
+    return scaled.crop((left, top, left + width, top + height))
+
+
 def main():
     image = base()
     pixels = np.asarray(image)
@@ -101,6 +110,8 @@ def main():
         image.save(f"orient{orientation}.png", exif=block)
         twin(f"orient{orientation}", ImageOps.exif_transpose(Image.open(f"orient{orientation}.png")))
     image.save("orient6.webp", lossless=True, exif=exif(6))
+    for width, height in ((20, 20), (72, 24)):
+        twin(f"cover_{width}x{height}", cover(image, width, height))
     Image.open("rgb.png").save("animated.webp", save_all=True, append_images=[ImageOps.flip(image)], lossless=True)
 
 
