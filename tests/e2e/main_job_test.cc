@@ -46,6 +46,23 @@ TEST(MainJob, ClipsArriveInOrderWithTheRightFrames) {
   }
 }
 
+TEST(MainJob, ClipsTellHowFarTheyHaveDrifted) {
+  Cluster cluster;
+  cluster.StartServer();
+  auto worker = cluster.StartWorker();
+  const v1::Video video = cluster.AwaitEnd(cluster.Create(Cluster::SmallSpec(2)).name());
+  ASSERT_EQ(video.clips_size(), 2) << video.ShortDebugString();
+  const v1::Clip &first = video.clips(0), &second = video.clips(1);
+  EXPECT_EQ(first.measures().histogram_size(), 48);
+  EXPECT_GT(first.measures().brightness(), 0);
+  EXPECT_EQ(first.drift().histogram_distance(), 0);
+  EXPECT_NEAR(second.drift().brightness(), second.measures().brightness() - first.measures().brightness(),
+              1e-12);
+  EXPECT_GT(second.drift().histogram_distance(), 0) << "noise of a random model is not the same twice";
+  EXPECT_THAT(HttpGet(cluster.metrics_port(), "/metrics"),
+              testing::HasSubstr("svi_clip_drift_count{measure=\"histogram_distance\"} 1"));
+}
+
 TEST(MainJob, ASecondRunIsBitIdentical) {
   const v1::VideoSpec spec = Cluster::SmallSpec(2);
   const std::vector<std::string> first = UndisturbedRun(spec);
