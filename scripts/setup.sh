@@ -39,6 +39,7 @@ packages=(
   libgrpc++-dev protobuf-compiler protobuf-compiler-grpc libprotobuf-dev libabsl-dev libc-ares-dev libre2-dev
   prometheus-cpp-dev libspdlog-dev nlohmann-json3-dev libsqlite3-dev libssl-dev libicu-dev
   libavformat-dev libavcodec-dev libavutil-dev libswscale-dev
+  libopenmpi-dev openmpi-bin
   libgtest-dev libgmock-dev
 )
 missing=()
