@@ -28,3 +28,23 @@ target_sources(svi_engine PRIVATE
   ${CMAKE_CURRENT_LIST_DIR}/error_recycling.cc
   ${CMAKE_CURRENT_LIST_DIR}/recycling_advice.cc
   ${CMAKE_CURRENT_LIST_DIR}/uniform.cc)
+
+# Between the processes of a run: OpenMPI, and NCCL between GPUs. NCCL's wheel comes with torch's on a GPU host; the CUDA
+# toolkit has it too, which is enough to link.
+pkg_check_modules(OpenMPI REQUIRED IMPORTED_TARGET ompi-c)
+target_link_libraries(svi_engine PRIVATE PkgConfig::OpenMPI)
+target_sources(svi_engine PRIVATE
+  ${CMAKE_CURRENT_LIST_DIR}/collectives.cc
+  ${CMAKE_CURRENT_LIST_DIR}/flat_buckets.cc
+  ${CMAKE_CURRENT_LIST_DIR}/mpi_ranks.cc
+  ${CMAKE_CURRENT_LIST_DIR}/patience.cc)
+if(SVI_WITH_CUDA)
+  file(GLOB nccl_wheel "${SVI_VENV}/lib/python3*/site-packages/nvidia/nccl")
+  find_path(NCCL_INCLUDE_DIR nccl.h PATHS "${nccl_wheel}/include" /usr/local/cuda/include REQUIRED)
+  find_library(NCCL_LIBRARY NAMES nccl libnccl.so.2 PATHS "${nccl_wheel}/lib" /usr/local/cuda/lib REQUIRED)
+  target_include_directories(svi_engine SYSTEM PRIVATE "${NCCL_INCLUDE_DIR}")
+  target_link_libraries(svi_engine PRIVATE "${NCCL_LIBRARY}")
+  target_sources(svi_engine PRIVATE ${CMAKE_CURRENT_LIST_DIR}/nccl_collectives.cc)
+else()
+  target_sources(svi_engine PRIVATE ${CMAKE_CURRENT_LIST_DIR}/nccl_collectives_none.cc)
+endif()
