@@ -14,9 +14,9 @@ namespace {
 
 constexpr char kUsageText[] =
     "svi-worker bench --model=DIR [flags]\n\n"
-    "Times the parts of a model: dit, vae-encode, vae-decode, text-encoder and clip, each with what it "
-    "computes "
-    "(GFLOP), how fast, which share of a large float32 matrix product on the same device that is, and the "
+    "Times the parts of a model: dit, vae-encode, vae-decode, text-encoder, train and clip, each with "
+    "what it computes (GFLOP), how fast, which share of a large float32 matrix product on the same device "
+    "that is, and the "
     "highest memory while it ran. DIR may be a single component's folder if only its parts are asked for. "
     "--json prints JSON instead of the table, --json=FILE writes it beside the table.";
 
@@ -39,6 +39,7 @@ nlohmann::ordered_json ToJson(const engine::BenchReport& report, const engine::B
                                  {"height", options.height},
                                  {"num_frames", options.num_frames},
                                  {"num_inference_steps", options.num_inference_steps},
+                                 {"lora_rank", options.lora_rank},
                                  {"repeats", options.repeats},
                                  {"load_seconds", report.load_seconds},
                                  {"gemm_gflops", report.gemm_gflops},
@@ -61,11 +62,11 @@ void PrintTable(const engine::BenchReport& report) {
   std::printf("%s on %s, %d threads; loaded in %.2f s; large float32 matrix product: %.1f GFLOP/s\n\n",
               report.model.c_str(), report.device.c_str(), report.threads, report.load_seconds,
               report.gemm_gflops);
-  std::printf("%-20s %10s %21s %12s %9s %8s %9s  %s\n", "part", "seconds", "min..max", "GFLOP", "GFLOP/s",
+  std::printf("%-24s %10s %21s %12s %9s %8s %9s  %s\n", "part", "seconds", "min..max", "GFLOP", "GFLOP/s",
               "of GEMM", "peak MiB", "of what");
   for (const engine::BenchPart& part : report.parts) {
     const std::string range = absl::StrFormat("%.4f..%.4f", part.min_seconds, part.max_seconds);
-    std::printf("%-20s %10.4f %21s %12.3f %9.1f %7.0f%% %9.0f  %s\n", part.name.c_str(), part.seconds,
+    std::printf("%-24s %10.4f %21s %12.3f %9.1f %7.0f%% %9.0f  %s\n", part.name.c_str(), part.seconds,
                 range.c_str(), part.gflop, part.gflops, 100 * part.share_of_gemm,
                 static_cast<double>(part.peak_bytes) / (1 << 20), part.shape.c_str());
   }
@@ -82,10 +83,11 @@ int Bench(const std::vector<std::string>& args) {
   parser.AddInt("height", &options.height, "pixels, a multiple of 32");
   parser.AddInt("frames", &options.num_frames, "frames of a clip, 4k+1");
   parser.AddInt("steps", &options.num_inference_steps, "denoising steps of the clip");
+  parser.AddInt("lora-rank", &options.lora_rank, "of the step of training");
   parser.AddInt("repeats", &options.repeats, "runs of each part, which take turns; the median counts");
   parser.AddRepeated(
       "part", &options.parts,
-      "one of these, or of their lines in the table (dit-forward), any number of them; none: all");
+      "one of these, or of their lines in the table (dit-forward), any number of them; none: all but train");
   parser.AddString("json", &json_file, "write JSON to this file; without one, print it instead of the table");
   std::vector<std::string> positional;
   int exit_code = kOk;

@@ -12,6 +12,7 @@
 #include "absl/strings/str_join.h"
 #include "worker/engine/checkpoint/loaders.h"
 #include "worker/engine/svi/denoise.h"
+#include "worker/engine/tools/bench_train.h"
 
 namespace svi::engine {
 namespace {
@@ -20,6 +21,7 @@ constexpr uint64_t kSeed = 7;
 constexpr int64_t kTextTokens = 512;  // what every prompt is padded to
 constexpr int64_t kShortText = 32;    // a prompt of a sentence
 constexpr int64_t kVaeScale = 16;
+constexpr char kTrain[] = "train";
 
 // Inputs on the CPU's generator, then moved: the same on every device.
 at::Tensor Random(at::IntArrayRef shape, at::Device device, at::ScalarType dtype = at::kFloat) {
@@ -189,6 +191,9 @@ absl::Status Check(const BenchOptions& options) {
   if (options.num_inference_steps < 1 || options.num_inference_steps > 1000) {
     return absl::InvalidArgumentError("--steps must be 1..1000");
   }
+  if (options.lora_rank < 1 || options.lora_rank > 1024) {
+    return absl::InvalidArgumentError("--lora-rank must be 1..1024");
+  }
   if (options.repeats < 1 || options.repeats > 1000) {
     return absl::InvalidArgumentError("--repeats must be 1..1000");
   }
@@ -211,6 +216,8 @@ bool Asked(const std::vector<std::string>& asked, const std::string& name) {
 
 // The same part without the rows that are not asked for; without any of them: none.
 std::optional<BenchPartMaker> Narrowed(const BenchPartMaker& part, const std::vector<std::string>& asked) {
+  // A step of training needs far more memory than a clip: it runs only when it is named.
+  if (asked.empty() && part.name == kTrain) return std::nullopt;
   if (asked.empty() || Asked(asked, part.name)) return part;
   const auto unwanted = [asked](const std::string& row) { return !Asked(asked, row); };
   BenchPartMaker some = part;
@@ -250,6 +257,7 @@ absl::StatusOr<std::vector<BenchPartMaker>> BenchParts(const BenchOptions& optio
       {"text-encoder",
        {"text-encoder-short", "text-encoder-full"},
        [=] { return LoadText(options, device); }},
+      {kTrain, {"train-step", "train-step-checkpointed"}, [=] { return LoadTrainPart(options, device); }},
       {"clip", {"clip"}, [=] { return LoadClip(options); }}};
   if (absl::Status status = CheckNames(options.parts, all); !status.ok()) return status;
   std::vector<BenchPartMaker> chosen;

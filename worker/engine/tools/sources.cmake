@@ -9,4 +9,5 @@ target_sources(svi_engine PRIVATE
   ${CMAKE_CURRENT_LIST_DIR}/bench.cc
   ${CMAKE_CURRENT_LIST_DIR}/bench_flops.cc
   ${CMAKE_CURRENT_LIST_DIR}/bench_memory.cc
-  ${CMAKE_CURRENT_LIST_DIR}/bench_parts.cc)
+  ${CMAKE_CURRENT_LIST_DIR}/bench_parts.cc
+  ${CMAKE_CURRENT_LIST_DIR}/bench_train.cc)

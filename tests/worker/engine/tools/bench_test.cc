@@ -135,6 +135,23 @@ TEST_F(BenchTest, RunsSingleRows) {
   EXPECT_THAT(names, ElementsAre("vae-encode-first", "text-encoder-short"));
 }
 
+// Only when it is named, and with nothing of the frozen model's weights among what is computed for gradients.
+TEST_F(BenchTest, AStepOfTrainingCostsTwoPassesAndThreeIfCheckpointed) {
+  BenchOptions options = Small({"dit-forward", "train"});
+  options.lora_rank = 2;
+  const absl::StatusOr<BenchReport> report = Run(options);
+  ASSERT_TRUE(report.ok()) << report.status();
+  ASSERT_EQ(report->parts.size(), 3u);
+  EXPECT_EQ(report->parts[1].name, "train-step");
+  EXPECT_EQ(report->parts[2].name, "train-step-checkpointed");
+  const double forward = report->parts[0].gflop, plain = report->parts[1].gflop;
+  EXPECT_THAT(plain,
+              AllOf(Gt(forward), Le(6 * forward)));  // with the text's keys and values, which dit-forward has
+  EXPECT_NEAR(report->parts[2].gflop - plain, forward, 0.4 * forward);
+  options.lora_rank = 0;
+  EXPECT_THAT(std::string(Run(options).status().message()), HasSubstr("--lora-rank"));
+}
+
 TEST_F(BenchTest, RefusesWhatItCannotRun) {
   const auto refusal = [](BenchOptions options) { return Run(options).status(); };
   BenchOptions options = Small({"vae"});

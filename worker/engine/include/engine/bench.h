@@ -19,8 +19,9 @@ struct BenchOptions {
   int height = 256;
   int num_frames = 17;
   int num_inference_steps = 2;  // of the whole clip
+  int lora_rank = 16;           // of the step of training
   int repeats = 5;              // of each part; the parts take turns, the median counts
-  // Which to run: dit, vae-encode, vae-decode, text-encoder, clip; empty: all.
+  // Which to run: dit, vae-encode, vae-decode, text-encoder, train, clip; empty: all but train.
   std::vector<std::string> parts;
 };
 
