@@ -130,4 +130,15 @@ ExitCode ExitCodeFor(const v1::Video& video) {
   }
 }
 
+ExitCode ExitCodeFor(const v1::TrainingRun& run) {
+  switch (run.state()) {
+    case v1::TRAINING_STATE_FAILED:
+      return kExitFailed;
+    case v1::TRAINING_STATE_CANCELLED:
+      return kExitCancelled;
+    default:
+      return kExitOk;
+  }
+}
+
 }  // namespace svi::client

@@ -9,18 +9,19 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "svi/v1/resources.pb.h"
+#include "svi/v1/training_service.pb.h"
 
 namespace svi::client {
 
 // What `svi` exits with.
 enum ExitCode : int {
   kExitOk = 0,
-  kExitFailed = 1,        // the video failed, or something failed that is none of the below
+  kExitFailed = 1,        // the video or the run failed, or something failed that is none of the below
   kExitUsage = 2,         // wrong flags, or INVALID_ARGUMENT
   kExitPrecondition = 3,  // NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION, ABORTED, PERMISSION_DENIED
   kExitUnavailable =
       4,               // UNAVAILABLE, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED: the connection is lost for good
-  kExitCancelled = 5,  // the video was cancelled
+  kExitCancelled = 5,  // the video or the run was cancelled
   kExitInterrupted = 130,  // Ctrl-C
 };
 
@@ -40,8 +41,9 @@ absl::Duration RetryDelay(const absl::Status& status);
 bool IsRetryable(const absl::Status& status);
 
 ExitCode ExitCodeFor(const absl::Status& status);
-// kExitOk unless the video failed or was cancelled.
+// kExitOk unless it failed or was cancelled.
 ExitCode ExitCodeFor(const v1::Video& video);
+ExitCode ExitCodeFor(const v1::TrainingRun& run);
 
 }  // namespace svi::client
 

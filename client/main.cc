@@ -18,12 +18,12 @@ namespace {
 constexpr char kExitCodes[] = R"(
 Exit codes:
     0  done
-    1  the video failed, or something went wrong that is none of the below
+    1  the video or the training run failed, or something went wrong that is none of the below
     2  wrong usage, or an invalid argument
-    3  not found, already there, or not possible in the video's state
+    3  not found, already there, or not possible in its state
     4  the server cannot be reached, or did not answer for --retry-for
-    5  the video was cancelled
-  130  interrupted by Ctrl-C; a video that was watched goes on
+    5  the video or the training run was cancelled
+  130  interrupted by Ctrl-C; what was watched goes on
 )";
 
 // Turns Ctrl-C and SIGTERM into an Interrupt, on a thread of its own; the second one ends the process at
@@ -47,8 +47,8 @@ void WatchSignals(Interrupt* interrupt) {
 std::string Help(const FlagParser& parser) {
   std::string out = parser.Help() + "\nCommands (svi COMMAND --help says more):\n";
   for (const Command& command : Commands()) {
-    absl::StrAppend(
-        &out, absl::StrFormat("  %-9s %s\n            %s\n", command.name, command.synopsis, command.help));
+    absl::StrAppend(&out, absl::StrFormat("  %-13s %s\n                %s\n", command.name, command.synopsis,
+                                          command.help));
   }
   return out + kExitCodes;
 }
@@ -62,7 +62,8 @@ int Main(int argc, char** argv) {
     globals.server = server;
   }
   FlagParser parser(
-      "svi [flags] COMMAND …\n\nMakes videos of any length from one picture, through svi-server.");
+      "svi [flags] COMMAND …\n\nMakes videos of any length from one picture, and trains LoRAs for it, "
+      "through svi-server.");
   globals.AddTo(parser);
   absl::StatusOr<Args> rest = parser.ParseUntilPositional(Args(argv + 1, argv + argc));
   if (parser.help_requested()) {
@@ -77,12 +78,12 @@ int Main(int argc, char** argv) {
     std::cerr << Help(parser);
     return kExitUsage;
   }
-  for (const Command& command : Commands()) {
-    if (rest->front() != command.name) continue;
-    return command.run(command, globals, Args(rest->begin() + 1, rest->end()), interrupt);
+  const absl::StatusOr<const Command*> command = TakeCommand(&*rest);
+  if (!command.ok()) {
+    std::cerr << "svi: " << command.status().message() << "\n";
+    return kExitUsage;
   }
-  std::cerr << "svi: unknown command '" << rest->front() << "' (see svi --help)\n";
-  return kExitUsage;
+  return (*command)->run(**command, globals, *rest, interrupt);
 }
 
 }  // namespace

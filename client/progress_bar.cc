@@ -93,30 +93,36 @@ double VideoProgress::Fraction() const {
   return std::min(1.0, clips / total);
 }
 
+std::string RenderBar(const std::string& left, double fraction, const std::string& right, int width) {
+  const std::string percent = absl::StrFormat("%3d%% ", static_cast<int>(fraction * 100));
+  constexpr int kMinBar = 5, kMaxBar = 40;
+  const int words = static_cast<int>(left.size() + percent.size() + right.size());
+  const int bar = std::min(width - words - 4, kMaxBar);  // two brackets, two spaces
+  if (bar < kMinBar) {
+    return absl::StrCat(left, " ", percent, right).substr(0, static_cast<size_t>(std::max(width, 0)));
+  }
+  const int filled = static_cast<int>(fraction * bar);
+  return absl::StrCat(left, " [", std::string(static_cast<size_t>(filled), '#'),
+                      std::string(static_cast<size_t>(bar - filled), '-'), "] ", percent, right);
+}
+
 std::string RenderBar(const VideoProgress& progress, int width) {
   const uint32_t total = std::max(progress.clips_total(), progress.clips_done());
   const uint32_t at = progress.clip() ? progress.clip()->clip_index() + 1 : progress.clips_done();
-  const std::string left = absl::StrFormat("clip %d/%d ", at, total);
-  std::string right = absl::StrFormat(" %3d%% ", static_cast<int>(progress.Fraction() * 100));
+  std::string right;
   if (!progress.clip()) {
-    right += StateName(progress.state());
+    right = StateName(progress.state());
   } else if (progress.clip()->stage() == v1::STAGE_UNSPECIFIED) {
-    right += "starting";
+    right = "starting";
   } else {
     const v1::Progress& clip = *progress.clip();
-    right += StageName(clip.stage());
+    right = StageName(clip.stage());
     if (clip.total() != 0) absl::StrAppend(&right, " ", clip.step(), "/", clip.total());
     if (clip.has_eta()) {
       absl::StrAppend(&right, " ETA ", ShortDuration(absl::Seconds(clip.eta().seconds())));
     }
   }
-  constexpr int kMinBar = 5, kMaxBar = 40;
-  const int room = width - static_cast<int>(left.size() + right.size()) - 2;
-  const int bar = std::min(room, kMaxBar);
-  if (bar < kMinBar) return (left + right.substr(1)).substr(0, static_cast<size_t>(std::max(width, 0)));
-  const int filled = static_cast<int>(progress.Fraction() * bar);
-  return absl::StrCat(left, "[", std::string(static_cast<size_t>(filled), '#'),
-                      std::string(static_cast<size_t>(bar - filled), '-'), "]", right);
+  return RenderBar(absl::StrCat("clip ", at, "/", total), progress.Fraction(), right, width);
 }
 
 }  // namespace svi::client

@@ -36,6 +36,9 @@ class VideoProgress {
 // leave.
 std::string RenderBar(const VideoProgress& progress, int width);
 
+// "LEFT [#####-----]  48% RIGHT", at most `width` columns, without the bar if the words leave no room for it.
+std::string RenderBar(const std::string& left, double fraction, const std::string& right, int width);
+
 // "encode", "denoise", …
 std::string StageName(v1::Stage stage);
 // "queued", "running", …

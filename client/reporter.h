@@ -1,15 +1,15 @@
-// What `svi` prints: a bar on a terminal, plain lines in a pipe, or one JSON object a line.
+// How `svi` prints: a bar on a terminal, plain lines in a pipe, or one JSON object a line.
 #ifndef SVI_CLIENT_REPORTER_H_
 #define SVI_CLIENT_REPORTER_H_
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
-#include "client/progress_bar.h"
-#include "svi/v1/video_service.pb.h"
+#include "google/protobuf/message.h"
 
 namespace svi::client {
 
@@ -29,15 +29,13 @@ class Reporter {
   OutputMode mode() const { return mode_; }
   bool json() const { return mode_ == OutputMode::kJson; }
 
-  // A video that was created or is now watched.
-  void Created(const v1::Video& video);
-  void Watching(const v1::Video& video);
-  void Event(const v1::VideoEvent& event);
-  // A clip's file, or the whole video's, is there.
+  // What is drawn at the bottom of a terminal from now on, and after every line. Null: nothing.
+  void SetBar(std::function<std::string(int width)> render);
+  void DrawBar();
+
+  // A file that was fetched is there.
   void Saved(std::string_view name, const std::string& path, uint64_t bytes, const std::string& sha256_hex);
   void AlreadyThere(std::string_view name, const std::string& path, const std::string& sha256_hex);
-  // A video as it ended.
-  void Ended(const v1::Video& video);
   void Retrying(const absl::Status& error, absl::Duration wait);
   void Error(const absl::Status& status);
 
@@ -45,19 +43,15 @@ class Reporter {
   void Line(const std::string& text);
   // A line of advice on standard error, in every mode.
   void Note(const std::string& text);
-  // The message as one line of JSON.
-  void Json(const google::protobuf::Message& message);
+  // The message as one line of JSON; with `key`, as {key: message}.
+  void Json(const google::protobuf::Message& message, const char* key = nullptr);
 
  private:
   void EraseBar();
-  void DrawBar();
-  void PlainProgress(const v1::Progress& progress);
-  void DescribeEvent(const v1::VideoEvent& event);
 
   const OutputMode mode_;
-  VideoProgress progress_;
+  std::function<std::string(int width)> render_bar_;
   bool bar_drawn_ = false;
-  std::string last_progress_;  // plain mode: what was said last, so that it is not said again
 };
 
 // The message through protobuf's own JSON printer, on one line.

@@ -1,14 +1,17 @@
 #include "client/commands/command.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "absl/time/time.h"
 
 namespace svi::client {
+
 const std::vector<Command>& Commands() {
   static const auto* const kCommands = new std::vector<Command>{
       {"generate", "PICTURE --prompt=TEXT … [--out=DIR]", "Make a video and save its clips as they land",
@@ -23,8 +26,34 @@ const std::vector<Command>& Commands() {
       {"download", "NAME [--clip=N] --out=FILE|DIR", "Fetch one clip, or all of them as one file",
        RunDownload},
       {"workers", "", "List the workers that are connected", RunWorkers},
+      {"train create", "DATASET --max-steps=N …", "Train a LoRA, and watch it", RunTrainCreate},
+      {"train watch", "NAME", "Follow a training run to its end", RunTrainWatch},
+      {"train get", "NAME", "Show a training run", RunTrainGet},
+      {"train list", "[--state=STATE …] [--all]", "List training runs, newest first", RunTrainList},
+      {"train cancel", "NAME", "Stop a training run after its step", RunTrainCancel},
+      {"lora list", "[--all]", "List published LoRAs", RunLoraList},
+      {"lora get", "NAME", "Show a published LoRA", RunLoraGet},
+      {"lora download", "NAME --out=FILE|DIR", "Fetch the file of a published LoRA", RunLoraDownload},
+      {"lora delete", "NAME", "Remove a published LoRA; videos that still need it fail", RunLoraDelete},
   };
   return *kCommands;
+}
+
+absl::StatusOr<const Command*> TakeCommand(Args* args) {
+  const std::string first = args->front();
+  std::vector<std::string> seconds;  // of the commands of two words
+  for (const Command& command : Commands()) {
+    const Args words = absl::StrSplit(command.name, ' ');
+    if (words.size() > 1 && words[0] == first) seconds.push_back(words[1]);
+    if (words.size() > args->size() || !std::equal(words.begin(), words.end(), args->begin())) continue;
+    args->erase(args->begin(), args->begin() + static_cast<std::ptrdiff_t>(words.size()));
+    return &command;
+  }
+  if (seconds.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat("unknown command '", first, "' (see svi --help)"));
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("want one of: svi ", first, " ", absl::StrJoin(seconds, "|"), " (see svi --help)"));
 }
 
 void GlobalFlags::AddTo(FlagParser& parser) {
@@ -66,7 +95,8 @@ std::optional<int> Session::Start(const Args& args, size_t min, size_t max) {
   options.on_retry = [this](const absl::Status& error, absl::Duration wait) {
     reporter_->Retrying(error, wait);
   };
-  client_ = std::make_unique<SviClient>(std::move(options), interrupt_);
+  client_ = std::make_unique<SviClient>(options, interrupt_);
+  training_ = std::make_unique<TrainingClient>(std::move(options), interrupt_);
   return std::nullopt;
 }
 
@@ -76,42 +106,24 @@ int Session::Fail(const absl::Status& status) {
   return ExitCodeFor(status);
 }
 
-int Session::FailWatching(const absl::Status& status, const std::string& video) {
+int Session::FailWatching(const absl::Status& status, const std::string& name, const FollowUp& follow_up) {
   const int code = Fail(status);
   if (code == kExitInterrupted || code == kExitUnavailable) {
-    out().Note(absl::StrCat("svi: stopped watching; ", video, " goes on.\n  svi --server=", globals_.server,
-                            " watch ", video, " --out=DIR   to watch it and fetch its clips\n  svi --server=",
-                            globals_.server, " cancel ", video, "             to stop it"));
+    const std::string svi = absl::StrCat("\n  svi --server=", globals_.server, " ");
+    out().Note(absl::StrCat("svi: stopped watching; ", name, " goes on.", svi, follow_up.watch,
+                            "   to go on watching", svi, follow_up.cancel, "   to stop it"));
   }
   return code;
 }
 
-absl::Status SaveClip(Session& session, const v1::Clip& clip, const std::string& dir) {
-  const std::string path =
-      (std::filesystem::path(dir) / absl::StrFormat("clip-%05d.mp4", clip.index())).string();
-  const std::string hex = Hex(clip.sha256());
-  if (FileMatches(path, clip.size_bytes(), clip.sha256())) {
-    session.out().AlreadyThere(clip.name(), path, hex);
-    return absl::OkStatus();
-  }
-  absl::StatusOr<std::unique_ptr<FileDownload>> file = FileDownload::Open(path, clip.sha256());
-  if (!file.ok()) return file.status();
-  absl::Status status = session.client().DownloadClip(clip.name(), **file);
-  if (status.ok()) session.out().Saved(clip.name(), path, clip.size_bytes(), hex);
-  return status;
+void PageFlags::AddTo(FlagParser& parser, const std::string& what) {
+  parser.AddInt("page-size", &page_size, absl::StrCat(what, " a page, 1..1000"));
+  parser.AddString("page-token", &page_token, "Go on where a page ended");
+  parser.AddBool("all", &all, "All pages");
 }
 
-int WatchToTheEnd(Session& session, const v1::Video& video, uint64_t after_sequence, const std::string& dir) {
-  session.out().Watching(video);
-  absl::StatusOr<v1::Video> ended =
-      session.client().Watch(video.name(), after_sequence, [&](const v1::VideoEvent& event) {
-        session.out().Event(event);
-        if (!event.has_clip_done() || dir.empty()) return absl::OkStatus();
-        return SaveClip(session, event.clip_done(), dir);
-      });
-  if (!ended.ok()) return session.FailWatching(ended.status(), video.name());
-  session.out().Ended(*ended);
-  return ExitCodeFor(*ended);
+std::string ShortTime(const google::protobuf::Timestamp& time) {
+  return absl::FormatTime("%Y-%m-%d %H:%M:%S", absl::FromUnixSeconds(time.seconds()), absl::LocalTimeZone());
 }
 
 absl::StatusOr<std::string> ReadUserFile(const std::string& path, uint64_t limit) {

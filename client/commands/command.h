@@ -10,11 +10,13 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "client/errors.h"
 #include "client/flags.h"
 #include "client/interrupt.h"
 #include "client/reporter.h"
 #include "client/svi_client.h"
+#include "client/training_client.h"
 
 namespace svi::client {
 
@@ -30,7 +32,7 @@ struct GlobalFlags {
 using Args = std::vector<std::string>;
 
 struct Command {
-  const char* name;
+  const char* name;      // one word, or two: "train create"
   const char* synopsis;  // what follows the name
   const char* help;      // one line
   int (*run)(const Command& self, GlobalFlags globals, const Args& args, Interrupt* interrupt);
@@ -49,6 +51,18 @@ int RunCancel(const Command& self, GlobalFlags globals, const Args& args, Interr
 int RunDelete(const Command& self, GlobalFlags globals, const Args& args, Interrupt* interrupt);
 int RunDownload(const Command& self, GlobalFlags globals, const Args& args, Interrupt* interrupt);
 int RunWorkers(const Command& self, GlobalFlags globals, const Args& args, Interrupt* interrupt);
+int RunTrainCreate(const Command& self, GlobalFlags globals, const Args& args, Interrupt* interrupt);
+int RunTrainWatch(const Command& self, GlobalFlags globals, const Args& args, Interrupt* interrupt);
+int RunTrainGet(const Command& self, GlobalFlags globals, const Args& args, Interrupt* interrupt);
+int RunTrainList(const Command& self, GlobalFlags globals, const Args& args, Interrupt* interrupt);
+int RunTrainCancel(const Command& self, GlobalFlags globals, const Args& args, Interrupt* interrupt);
+int RunLoraList(const Command& self, GlobalFlags globals, const Args& args, Interrupt* interrupt);
+int RunLoraGet(const Command& self, GlobalFlags globals, const Args& args, Interrupt* interrupt);
+int RunLoraDownload(const Command& self, GlobalFlags globals, const Args& args, Interrupt* interrupt);
+int RunLoraDelete(const Command& self, GlobalFlags globals, const Args& args, Interrupt* interrupt);
+
+// The command that `args` begins with, whose name is then taken off. INVALID_ARGUMENT: there is none.
+absl::StatusOr<const Command*> TakeCommand(Args* args);
 
 // One run of a command: flags read, client and reporter ready.
 class Session {
@@ -63,14 +77,20 @@ class Session {
 
   const Args& positional() const { return positional_; }
   SviClient& client() { return *client_; }
+  TrainingClient& training() { return *training_; }
   Reporter& out() { return *reporter_; }
   Interrupt& interrupt() { return *interrupt_; }
   const GlobalFlags& globals() const { return globals_; }
 
   // Reports the error and returns the exit code: kExitInterrupted if Ctrl-C was the cause.
   int Fail(const absl::Status& status);
-  // As Fail, but an interrupt is followed by how to watch or cancel the video, which goes on.
-  int FailWatching(const absl::Status& status, const std::string& video);
+  // What may be done about a resource whose watch has ended before it did: commands, without flags of every
+  // command.
+  struct FollowUp {
+    std::string watch, cancel;
+  };
+  // As Fail, but an interrupt is followed by how to watch or cancel `name`, which goes on.
+  int FailWatching(const absl::Status& status, const std::string& name, const FollowUp& follow_up);
 
  private:
   GlobalFlags globals_;
@@ -79,14 +99,56 @@ class Session {
   Args positional_;
   std::unique_ptr<Reporter> reporter_;
   std::unique_ptr<SviClient> client_;
+  std::unique_ptr<TrainingClient> training_;
 };
 
-// A clip, into `dir` as clip-00000.mp4, unless it is there already.
-absl::Status SaveClip(Session& session, const v1::Clip& clip, const std::string& dir);
-
-// Watches from the beginning until the video ends, saving each clip into `dir` unless that is empty. Returns
+// Watches `resource` until it ends, and tells `report` of everything; then `on_event` sees the event. Returns
 // the exit code.
-int WatchToTheEnd(Session& session, const v1::Video& video, uint64_t after_sequence, const std::string& dir);
+template <typename Client, typename Report, typename Resource, typename OnEvent>
+int FollowToTheEnd(Session& session, Client& client, Report& report, const Resource& resource,
+                   uint64_t after_sequence, const Session::FollowUp& follow_up, const OnEvent& on_event) {
+  report.Watching(resource);
+  absl::StatusOr<Resource> ended =
+      client.Watch(resource.name(), after_sequence, [&](const auto& event) -> absl::Status {
+        report.Event(event);
+        return on_event(event);
+      });
+  if (!ended.ok()) return session.FailWatching(ended.status(), resource.name(), follow_up);
+  report.Ended(*ended);
+  return ExitCodeFor(*ended);
+}
+
+// Flags of the commands that list.
+struct PageFlags {
+  int page_size = 50;
+  std::string page_token;
+  bool all = false;
+
+  // `what`: "Videos".
+  void AddTo(FlagParser& parser, const std::string& what);
+};
+
+// Asks for a page, or all of them: `list` calls the server, `print` is given each response. Returns the exit
+// code.
+template <typename Request, typename List, typename Print>
+int PrintPages(Session& session, const PageFlags& flags, Request request, const List& list,
+               const Print& print) {
+  request.set_page_size(flags.page_size);
+  request.set_page_token(flags.page_token);
+  do {
+    auto page = list(request);
+    if (!page.ok()) return session.Fail(page.status());
+    print(*page);
+    request.set_page_token(page->next_page_token());
+  } while (flags.all && !request.page_token().empty());
+  if (!request.page_token().empty()) {
+    session.out().Note(absl::StrCat("svi: there are more: --page-token=", request.page_token(), " or --all"));
+  }
+  return kExitOk;
+}
+
+// Local time, to the second.
+std::string ShortTime(const google::protobuf::Timestamp& time);
 
 // The bytes of a file of the user's; INVALID_ARGUMENT if it cannot be read or is larger than `limit`.
 absl::StatusOr<std::string> ReadUserFile(const std::string& path, uint64_t limit);

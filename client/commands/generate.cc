@@ -1,17 +1,49 @@
 // svi generate, svi watch, svi append: what carries prompts, or follows a video.
 #include <cstdint>
+#include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "client/commands/command.h"
 #include "client/video_flags.h"
+#include "client/video_reporter.h"
 
 namespace svi::client {
 namespace {
 
 constexpr uint64_t kMaxPictureBytes = 32 << 20;  // as VideoSpec.image
+
+// Into `dir` as clip-00000.mp4, unless it is there already.
+absl::Status SaveClip(Session& session, const v1::Clip& clip, const std::string& dir) {
+  const std::string path =
+      (std::filesystem::path(dir) / absl::StrFormat("clip-%05d.mp4", clip.index())).string();
+  const std::string hex = Hex(clip.sha256());
+  if (FileMatches(path, clip.size_bytes(), clip.sha256())) {
+    session.out().AlreadyThere(clip.name(), path, hex);
+    return absl::OkStatus();
+  }
+  absl::StatusOr<std::unique_ptr<FileDownload>> file = FileDownload::Open(path, clip.sha256());
+  if (!file.ok()) return file.status();
+  absl::Status status = session.client().DownloadClip(clip.name(), **file);
+  if (status.ok()) session.out().Saved(clip.name(), path, clip.size_bytes(), hex);
+  return status;
+}
+
+// Saves each clip into `dir` unless that is empty. Returns the exit code.
+int WatchToTheEnd(Session& session, const v1::Video& video, uint64_t after_sequence, const std::string& dir) {
+  VideoReporter report(session.out());
+  return FollowToTheEnd(
+      session, session.client(), report, video, after_sequence,
+      {absl::StrCat("watch ", video.name(), " --out=DIR"), absl::StrCat("cancel ", video.name())},
+      [&](const v1::VideoEvent& event) {
+        if (!event.has_clip_done() || dir.empty()) return absl::OkStatus();
+        return SaveClip(session, event.clip_done(), dir);
+      });
+}
 
 }  // namespace
 
@@ -46,7 +78,7 @@ int RunGenerate(const Command& self, GlobalFlags globals, const Args& args, Inte
 
   absl::StatusOr<v1::Video> video = session.client().CreateVideo(std::move(request));
   if (!video.ok()) return session.Fail(video.status());
-  session.out().Created(*video);
+  VideoReporter(session.out()).Created(*video);
   if (detach) return kExitOk;
   return WatchToTheEnd(session, *video, 0, out);
 }

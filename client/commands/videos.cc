@@ -7,15 +7,11 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/time/time.h"
 #include "client/commands/command.h"
+#include "client/progress_bar.h"
 
 namespace svi::client {
 namespace {
-
-std::string ShortTime(const google::protobuf::Timestamp& time) {
-  return absl::FormatTime("%Y-%m-%d %H:%M:%S", absl::FromUnixSeconds(time.seconds()), absl::LocalTimeZone());
-}
 
 // The first line of a prompt, cut to fit; never inside a UTF-8 character.
 std::string Shorten(const std::string& text, size_t limit) {
@@ -89,18 +85,12 @@ int RunDelete(const Command& self, GlobalFlags globals, const Args& args, Interr
 int RunList(const Command& self, GlobalFlags globals, const Args& args, Interrupt* interrupt) {
   Session session(self, std::move(globals), interrupt);
   std::vector<std::string> states;
-  int page_size = 50;
-  std::string page_token;
-  bool all = false;
+  PageFlags pages;
   session.flags().AddRepeated("state", &states,
                               "Only these: queued, running, waiting, succeeded, failed, cancelled");
-  session.flags().AddInt("page-size", &page_size, "Videos a page, 1..1000");
-  session.flags().AddString("page-token", &page_token, "Go on where a page ended");
-  session.flags().AddBool("all", &all, "All pages");
+  pages.AddTo(session.flags(), "Videos");
   if (std::optional<int> code = session.Start(args, 0, 0)) return *code;
   v1::ListVideosRequest request;
-  request.set_page_size(page_size);
-  request.set_page_token(page_token);
   for (const std::string& text : states) {
     v1::VideoState state{};
     if (!v1::VideoState_Parse(absl::StrCat("VIDEO_STATE_", absl::AsciiStrToUpper(text)), &state)) {
@@ -109,19 +99,15 @@ int RunList(const Command& self, GlobalFlags globals, const Args& args, Interrup
     }
     request.add_states(state);
   }
-  do {
-    absl::StatusOr<v1::ListVideosResponse> page = session.client().ListVideos(request);
-    if (!page.ok()) return session.Fail(page.status());
-    for (const v1::Video& video : page->videos()) {
-      if (session.out().json()) session.out().Json(video);
-      PrintRow(session.out(), video);
-    }
-    request.set_page_token(page->next_page_token());
-  } while (all && !request.page_token().empty());
-  if (!request.page_token().empty()) {
-    session.out().Note(absl::StrCat("svi: there are more: --page-token=", request.page_token(), " or --all"));
-  }
-  return kExitOk;
+  return PrintPages(
+      session, pages, request,
+      [&](const v1::ListVideosRequest& page) { return session.client().ListVideos(page); },
+      [&](const v1::ListVideosResponse& response) {
+        for (const v1::Video& video : response.videos()) {
+          if (session.out().json()) session.out().Json(video);
+          PrintRow(session.out(), video);
+        }
+      });
 }
 
 int RunWorkers(const Command& self, GlobalFlags globals, const Args& args, Interrupt* interrupt) {

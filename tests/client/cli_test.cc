@@ -1,11 +1,7 @@
 // The real binary against a scripted server: what it prints, what it saves, what it exits with.
-#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
-#include <spawn.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -13,9 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "tests/client/scripted_service.h"
-
-extern char** environ;
+#include "tests/client/cli_fixture.h"
 
 namespace svi::client {
 namespace {
@@ -27,44 +21,9 @@ using ::testing::SizeIs;
 
 namespace fs = std::filesystem;
 
-std::string Contents(const fs::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-
-class CliTest : public ::testing::Test {
+class CliTest : public CliFixture {
  protected:
-  CliTest() {
-    const auto* test = ::testing::UnitTest::GetInstance()->current_test_info();
-    dir_ = fs::temp_directory_path() / (std::string("svi_cli_") + test->name() + std::to_string(::getpid()));
-    fs::create_directories(dir_);
-    std::ofstream(dir_ / "cat.jpg") << "not looked at by the client";
-  }
-  ~CliTest() override { fs::remove_all(dir_); }
-
-  pid_t Start(std::vector<std::string> args) {
-    args.insert(args.begin(), {SVI_BIN_DIR "/svi", "--server=" + service_.address()});
-    std::vector<char*> argv;
-    for (std::string& arg : args) argv.push_back(arg.data());
-    argv.push_back(nullptr);
-    posix_spawn_file_actions_t files;
-    posix_spawn_file_actions_init(&files);
-    const std::string out = dir_ / "stdout", err = dir_ / "stderr";
-    posix_spawn_file_actions_addopen(&files, 1, out.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    posix_spawn_file_actions_addopen(&files, 2, err.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    pid_t pid = -1;
-    EXPECT_EQ(posix_spawn(&pid, argv[0], &files, nullptr, argv.data(), environ), 0);
-    posix_spawn_file_actions_destroy(&files);
-    return pid;
-  }
-  int Wait(pid_t pid) {
-    int status = 0;
-    waitpid(pid, &status, 0);
-    out_ = Contents(dir_ / "stdout");
-    err_ = Contents(dir_ / "stderr");
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
-  }
-  int Run(std::vector<std::string> args) { return Wait(Start(std::move(args))); }
+  CliTest() { std::ofstream(dir_ / "cat.jpg") << "not looked at by the client"; }
   std::vector<std::string> Generate() const {
     return {"generate", Picture(), "--prompt=one", "--prompt", "two", "--out", (dir_ / "clips").string()};
   }
@@ -76,10 +35,6 @@ class CliTest : public ::testing::Test {
     }
     EXPECT_EQ(std::distance(fs::directory_iterator(dir_ / "clips"), fs::directory_iterator()), 3);
   }
-
-  ScriptedService service_{3};
-  fs::path dir_;
-  std::string out_, err_;
 };
 
 TEST_F(CliTest, GenerateSavesEveryClipAndSaysSoInPlainLines) {

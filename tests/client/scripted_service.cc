@@ -47,11 +47,12 @@ std::string Sha256(const std::string& bytes) {
   return out;
 }
 
-ScriptedService::ScriptedService(uint32_t clips) : clips_(clips) {
+ScriptedService::ScriptedService(uint32_t clips, grpc::Service* also) : clips_(clips) {
   grpc::ServerBuilder builder;
   builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_);
   builder.SetMaxReceiveMessageSize(34 << 20);
   builder.RegisterService(this);
+  if (also != nullptr) builder.RegisterService(also);
   server_ = builder.BuildAndStart();
 }
 

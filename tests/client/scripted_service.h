@@ -24,7 +24,8 @@ std::string Sha256(const std::string& bytes);
 // One video, "videos/v", whose events and clips are fixed; faults are taken from scripts, one a call.
 class ScriptedService : public v1::VideoService::Service {
  public:
-  explicit ScriptedService(uint32_t clips);
+  // Serves `also`, too, which must outlive this.
+  explicit ScriptedService(uint32_t clips, grpc::Service* also = nullptr);
 
   // The next watches end with UNAVAILABLE after this many messages each; when used up, watches run to the
   // end.
