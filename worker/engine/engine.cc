@@ -28,10 +28,10 @@ uint64_t ResidentBytes() {
 
 class LoadedEngine : public Engine {
  public:
-  LoadedEngine(Pipeline pipeline, EngineInfo info, const std::string& lora_dir)
+  LoadedEngine(Pipeline pipeline, EngineInfo info, const EngineOptions& options)
       : pipeline_(std::move(pipeline)),
         info_(std::move(info)),
-        loras_(*pipeline_.transformer, lora_dir),
+        loras_(*pipeline_.transformer, options.lora_dir, options.lora_cache_dir),
         chain_(pipeline_) {}
 
   const EngineInfo& info() const override { return info_; }
@@ -84,7 +84,7 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Load(const EngineOptions& option
     info.defaults = pipeline.config.defaults;
     info.warnings = pipeline.warnings;
     if (auto warning = CheckModulatedNorm(device)) info.warnings.push_back(*std::move(warning));
-    return std::make_unique<LoadedEngine>(std::move(pipeline), std::move(info), options.lora_dir);
+    return std::make_unique<LoadedEngine>(std::move(pipeline), std::move(info), options);
   });
 }
 

@@ -57,55 +57,59 @@ std::optional<std::vector<std::string>> List(const std::string& dir, std::error_
 
 }  // namespace
 
-LoraLibrary::LoraLibrary(std::string dir, LoraTargets targets)
-    : dir_(std::move(dir)), targets_(std::move(targets)) {}
+LoraLibrary::LoraLibrary(std::string dir, std::string cache_dir, LoraTargets targets)
+    : dir_(std::move(dir)), cache_dir_(std::move(cache_dir)), targets_(std::move(targets)) {}
 
-std::string LoraLibrary::PathOf(const std::string& name) const {
+template <typename Use>
+auto LoraLibrary::FirstOf(const std::string& name, Use use) const {
   const std::string file = name + std::string(kExtension);
-  // Names come from requests: they must not lead out of the folder.
-  if (dir_.empty() || !IsName(name) || !IsCandidate(file)) throw Unknown(name);
-  return dir_ + "/" + file;
+  // Names come from requests: they must not lead out of the folders.
+  if (!IsName(name) || !IsCandidate(file)) throw Unknown(name);
+  for (const std::string& dir : {cache_dir_, dir_}) {
+    if (dir.empty()) continue;
+    try {
+      return use(dir + "/" + file);
+    } catch (const std::system_error& e) {
+      if (!IsAbsent(e)) {
+        throw std::invalid_argument("LoRA '" + name + "': cannot be read: " + e.code().message());
+      }
+    }
+  }
+  throw Unknown(name);
 }
 
 std::string LoraLibrary::Version(const std::string& name) const {
-  try {
-    return LoraFileVersion(PathOf(name));
-  } catch (const std::system_error& e) {
-    if (IsAbsent(e)) throw Unknown(name);
-    throw std::invalid_argument("LoRA '" + name + "': cannot be read: " + e.code().message());
-  }
+  return FirstOf(name, [](const std::string& path) { return LoraFileVersion(path); });
 }
 
 LoraLibrary::Entry LoraLibrary::Open(const std::string& name) {
-  const std::string path = PathOf(name);
-  const std::string file = BaseName(path);
-  std::string version;
-  try {
-    const LoraFile lora(path, targets_);
-    version = lora.version();
-    return {version, lora.Read()};
-  } catch (const std::system_error& e) {
-    if (IsAbsent(e)) throw Unknown(name);
-    throw std::invalid_argument("LoRA '" + name + "': " + Reason(e, file));
-  } catch (const std::invalid_argument& e) {
-    const std::string why = Reason(e, file);
-    if (!version.empty()) {  // the header was good, so only Open can know
-      const std::lock_guard<std::mutex> lock(mutex_);
-      seen_[file] = {version, {}, why};
+  return FirstOf(name, [&](const std::string& path) -> Entry {
+    std::string version;
+    try {
+      const LoraFile lora(path, targets_);
+      version = lora.version();
+      return {version, lora.Read()};
+    } catch (const std::invalid_argument& e) {
+      const std::string why = Reason(e, BaseName(path));
+      if (!version.empty()) {  // the header was good, so only Open can know
+        const std::lock_guard<std::mutex> lock(mutex_);
+        seen_[path] = {version, {}, why};
+      }
+      throw std::invalid_argument("LoRA '" + name + "': " + why);
     }
-    throw std::invalid_argument("LoRA '" + name + "': " + why);
-  }
+  });
 }
 
-LoraLibrary::Seen LoraLibrary::Look(const std::string& file) const {
+LoraLibrary::Seen LoraLibrary::Look(const std::string& path) const {
   Seen seen;
+  const std::string file = BaseName(path);
   const std::string name = file.substr(0, file.size() - kExtension.size());
   if (!IsName(name)) {
     seen.refused = "a LoRA's name must be 1 to 128 characters of [A-Za-z0-9._-]";
     return seen;
   }
   try {
-    const LoraFile lora(dir_ + "/" + file, targets_);
+    const LoraFile lora(path, targets_);
     seen.version = lora.version();
     seen.lora = {name, lora.rank(), lora.modules()};
   } catch (const std::exception& e) {
@@ -114,55 +118,69 @@ LoraLibrary::Seen LoraLibrary::Look(const std::string& file) const {
   return seen;
 }
 
-LoraFolder LoraLibrary::Scan() {
-  LoraFolder folder;
-  if (dir_.empty()) return folder;
+LoraLibrary::SeenFiles LoraLibrary::LookAtFolder(const std::string& dir, const SeenFiles& before,
+                                                 std::vector<LoraFolder::Refused>& refused) const {
+  SeenFiles now;
+  if (dir.empty()) return now;
   std::error_code error;
-  const auto files = List(dir_, error);
+  const auto files = List(dir, error);
   if (!files) {
-    folder.refused.push_back({BaseName(dir_), "the LoRA folder cannot be read: " + error.message()});
-    return folder;
+    refused.push_back({BaseName(dir), "the LoRA folder cannot be read: " + error.message()});
+    return now;
   }
+  for (const std::string& file : *files) {
+    const std::string path = dir + "/" + file;
+    std::string version;
+    try {
+      version = LoraFileVersion(path);
+    } catch (const std::system_error& e) {
+      if (IsAbsent(e)) continue;  // gone since it was listed, or a link to nowhere
+    }
+    const auto known = before.find(path);
+    if (known != before.end() && !version.empty() && known->second.version == version) {
+      now[path] = known->second;
+      continue;
+    }
+    now[path] = Look(path);
+    // A refused file is looked at again when it has changed since before it was opened.
+    if (!now[path].refused.empty()) now[path].version = version;
+  }
+  return now;
+}
 
+LoraFolder LoraLibrary::Scan() {
   SeenFiles before;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     before = seen_;
   }
-  SeenFiles now;
-  for (const std::string& file : *files) {
-    std::string version;
-    try {
-      version = LoraFileVersion(dir_ + "/" + file);
-    } catch (const std::system_error& e) {
-      if (IsAbsent(e)) continue;  // gone since it was listed, or a link to nowhere
+  LoraFolder folder;
+  SeenFiles now = LookAtFolder(dir_, before, folder.refused);
+  SeenFiles cached = LookAtFolder(cache_dir_, before, folder.refused);
+  // The server knows of itself what is published: only the folder's own are told.
+  const auto add = [&](SeenFiles& files, bool tell) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    for (auto& [path, seen] : files) {
+      // What Open found out in the meantime.
+      const auto newer = seen_.find(path);
+      if (newer != seen_.end() && newer->second.version == seen.version && !newer->second.refused.empty()) {
+        seen = newer->second;
+      }
+      if (!seen.refused.empty()) {
+        folder.refused.push_back({BaseName(path), seen.refused});
+      } else if (tell) {
+        folder.loras.push_back(seen.lora);
+      }
     }
-    const auto known = before.find(file);
-    if (known != before.end() && !version.empty() && known->second.version == version) {
-      now[file] = known->second;
-      continue;
-    }
-    now[file] = Look(file);
-    // A refused file is looked at again when it has changed since before it was opened.
-    if (!now[file].refused.empty()) now[file].version = version;
-  }
-
+  };
   const std::lock_guard<std::mutex> lock(mutex_);
-  for (auto& [file, seen] : now) {
-    // What Open found out in the meantime.
-    const auto newer = seen_.find(file);
-    if (newer != seen_.end() && newer->second.version == seen.version && !newer->second.refused.empty()) {
-      seen = newer->second;
-    }
-    if (seen.refused.empty()) {
-      folder.loras.push_back(seen.lora);
-    } else {
-      folder.refused.push_back({file, seen.refused});
-    }
-  }
+  add(now, true);
+  add(cached, false);
   std::sort(folder.loras.begin(), folder.loras.end(),
             [](const auto& a, const auto& b) { return a.name < b.name; });
+  std::stable_sort(folder.refused.begin(), folder.refused.end(),
+                   [](const auto& a, const auto& b) { return a.file < b.file; });
   seen_ = std::move(now);
+  seen_.merge(cached);
   return folder;
 }
 

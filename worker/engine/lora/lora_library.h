@@ -1,4 +1,4 @@
-// The LoRA folder: what is there, by name.
+// The LoRA folder and the cache of published LoRAs: what is there, by name.
 #ifndef SVI_ENGINE_LORA_LORA_LIBRARY_H_
 #define SVI_ENGINE_LORA_LORA_LIBRARY_H_
 
@@ -6,6 +6,7 @@
 #include <mutex>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "engine/types.h"
@@ -18,11 +19,12 @@ class UnknownLora : public std::runtime_error {
 };
 
 // Usable are files NAME.safetensors, NAME as the API allows it: 1 to 128 characters of [A-Za-z0-9._-]. Hidden
-// files, other files and folders are passed over. Thread-safe.
+// files, other files and folders are passed over. A name that is in the cache means the cache's file.
+// Thread-safe.
 class LoraLibrary {
  public:
-  // `dir` empty: no folder, no LoRAs.
-  LoraLibrary(std::string dir, LoraTargets targets);
+  // `dir` empty: no folder; `cache_dir` empty: no cache.
+  LoraLibrary(std::string dir, std::string cache_dir, LoraTargets targets);
 
   // As Engine::ScanLoras. Knows files whose data proved unusable in Open, too.
   LoraFolder Scan();
@@ -39,18 +41,24 @@ class LoraLibrary {
   std::string Version(const std::string& name) const;
 
  private:
+  // Calls `use` with the path that each folder would have for this name, the cache's first, until one is
+  // there: `use` throws std::system_error for one that is not. Throws UnknownLora if none is.
+  template <typename Use>
+  auto FirstOf(const std::string& name, Use use) const;
   // A file as a version of it was found.
   struct Seen {
     std::string version;
     LoraFolder::Lora lora;
     std::string refused;  // why; empty: usable
   };
-  using SeenFiles = std::map<std::string, Seen>;  // by file name
+  using SeenFiles = std::map<std::string, Seen>;  // by path
 
-  std::string PathOf(const std::string& name) const;
-  Seen Look(const std::string& file) const;
+  Seen Look(const std::string& path) const;
+  // The files of `dir`, as `before` or Look knows them; why it cannot be read, in `refused`.
+  SeenFiles LookAtFolder(const std::string& dir, const SeenFiles& before,
+                         std::vector<LoraFolder::Refused>& refused) const;
 
-  const std::string dir_;
+  const std::string dir_, cache_dir_;
   const LoraTargets targets_;
   std::mutex mutex_;
   SeenFiles seen_ ABSL_GUARDED_BY(mutex_);

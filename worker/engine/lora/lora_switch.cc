@@ -8,8 +8,8 @@
 
 namespace svi::engine {
 
-LoraSwitch::LoraSwitch(Transformer& transformer, std::string dir)
-    : library_(std::move(dir), TargetsOf(transformer)), merge_(transformer) {}
+LoraSwitch::LoraSwitch(Transformer& transformer, std::string dir, std::string cache_dir)
+    : library_(std::move(dir), std::move(cache_dir), TargetsOf(transformer)), merge_(transformer) {}
 
 absl::Duration LoraSwitch::Put(const std::vector<LoraRef>& loras, const std::function<void()>& before_layer) {
   std::map<std::string, InPlace> wanted;

@@ -17,8 +17,8 @@ namespace svi::engine {
 // Scan() and merged_bytes() from any thread; Put() from one at a time, and not while the transformer runs.
 class LoraSwitch {
  public:
-  // `transformer` must outlive it. `dir`: as LoraLibrary's.
-  LoraSwitch(Transformer& transformer, std::string dir);
+  // `transformer` must outlive it. The folders are LoraLibrary's.
+  LoraSwitch(Transformer& transformer, std::string dir, std::string cache_dir);
 
   // Makes the transformer hold exactly these LoRAs, each file as it is now; one that is named twice counts
   // with the sum of its strengths, one whose strength is 0 not at all. Returns the time it took, zero if

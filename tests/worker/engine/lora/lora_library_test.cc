@@ -40,7 +40,7 @@ class LoraLibraryTest : public testing::Test {
   }
 
   const TempDir dir_;
-  LoraLibrary library_{dir_.path(), TargetsA()};
+  LoraLibrary library_{dir_.path(), "", TargetsA()};
 };
 
 TEST_F(LoraLibraryTest, ListsByName) {
@@ -141,7 +141,7 @@ TEST_F(LoraLibraryTest, UnknownNames) {
     EXPECT_THROW(library_.Open(name), UnknownLora) << name;
     EXPECT_THROW(library_.Version(name), UnknownLora) << name;
   }
-  LoraLibrary none("", TargetsA());
+  LoraLibrary none("", "", TargetsA());
   EXPECT_THROW(none.Open("x"), UnknownLora);
   EXPECT_EQ(none.Scan(), LoraFolder());
 }
@@ -152,13 +152,46 @@ TEST_F(LoraLibraryTest, BadFilesSayWhichLora) {
 }
 
 TEST_F(LoraLibraryTest, AFolderThatIsNotThereIsOneRefusal) {
-  LoraLibrary library(dir_.File("absent"), TargetsA());
+  LoraLibrary library(dir_.File("absent"), "", TargetsA());
   const LoraFolder folder = library.Scan();
   EXPECT_THAT(folder.loras, IsEmpty());
   ASSERT_EQ(folder.refused.size(), 1u);
   EXPECT_EQ(folder.refused[0].file, "absent");
   EXPECT_THAT(folder.refused[0].why, AllOf(HasSubstr("No such file"), Not(HasSubstr("/"))));
   EXPECT_THROW(library.Open("x"), UnknownLora);
+}
+
+TEST_F(LoraLibraryTest, WhatIsInTheCacheWinsAndIsNotListed) {
+  const TempDir cache;
+  LoraLibrary library(dir_.path(), cache.path(), TargetsA());
+  dir_.Write("x.safetensors", LoraBytes(Pair()));
+  dir_.Write("own.safetensors", LoraBytes(Pair()));
+  const std::string own_version = library.Version("x");
+  Tensors more = Pair();
+  more.merge(Pair("blocks.1.cross_attn.k"));
+  cache.Write("x.safetensors", LoraBytes(more));
+  cache.Write("published.safetensors", LoraBytes(Pair()));
+  cache.Write("broken.safetensors", "not a LoRA");
+  EXPECT_NE(library.Version("x"), own_version);
+  EXPECT_EQ(library.Open("x").weights.modules.size(), 2u);
+  EXPECT_EQ(library.Open("published").weights.modules.size(), 1u);
+  EXPECT_EQ(library.Open("own").weights.modules.size(), 1u);
+  const LoraFolder folder = library.Scan();
+  EXPECT_THAT(folder.loras, ElementsAre(Lora{"own", 2, 1}, Lora{"x", 2, 1}));
+  ASSERT_EQ(folder.refused.size(), 1u);
+  EXPECT_EQ(folder.refused[0].file, "broken.safetensors");
+
+  std::filesystem::remove(cache.File("x.safetensors"));
+  EXPECT_EQ(library.Version("x"), own_version);
+  EXPECT_EQ(library.Open("x").weights.modules.size(), 1u);
+}
+
+TEST_F(LoraLibraryTest, ACacheNeedsNoFolder) {
+  LoraLibrary library("", dir_.path(), TargetsA());
+  EXPECT_THROW(library.Open("x"), UnknownLora);
+  dir_.Write("x.safetensors", LoraBytes(Pair()));
+  EXPECT_EQ(library.Open("x").weights.modules.size(), 1u);
+  EXPECT_EQ(library.Scan(), LoraFolder());
 }
 
 TEST_F(LoraLibraryTest, ScansWhileFilesAreOpened) {

@@ -38,7 +38,7 @@ class LoraSwitchTest : public testing::Test {
   const TempDir dir_;
   const std::unique_ptr<Transformer> transformer_ = SeededTransformer(ConfigA());
   at::Tensor base_;
-  LoraSwitch switch_{*transformer_, dir_.path()};
+  LoraSwitch switch_{*transformer_, dir_.path(), ""};
   bool changed_ = false;  // a Put that merges nothing, but takes something away
 };
 

@@ -37,6 +37,9 @@ struct EngineOptions {
   int vae_tile = 0;
   // Folder of LoRA files, NAME.safetensors each; empty: none.
   std::string lora_dir;
+  // Folder of published LoRAs that were fetched, named likewise; empty: none. What is here wins over
+  // lora_dir.
+  std::string lora_cache_dir;
 };
 
 struct EngineInfo {
@@ -77,7 +80,7 @@ class Engine {
 
   // Looks at the LoRA folder: reads the headers of files that are new or have changed, so a second call costs
   // one directory listing. Any thread, also while a clip is made. A folder that cannot be read is an empty
-  // one with a refusal.
+  // one with a refusal. Of the cache, only what is refused is listed.
   virtual LoraFolder ScanLoras() = 0;
 };
 
