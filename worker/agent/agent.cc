@@ -2,116 +2,35 @@
 
 #include <spdlog/spdlog.h>
 
-#include <algorithm>
 #include <utility>
 
 #include "absl/time/clock.h"
 #include "client/sha256.h"
+#include "client/training_client.h"
 #include "worker/agent/failure.h"
 #include "worker/agent/lease_text.h"
-#include "worker/agent/memory.h"
 #include "worker/media/media.h"
 
 namespace svi::worker {
-namespace {
-
-// After a hand-back, and after the last message: how long the server may take.
-constexpr absl::Duration kGoodbye = absl::Seconds(5);
-// Between the news that no more work is wanted and the end of the stream: an Assign that crosses it is handed
-// back.
-constexpr absl::Duration kLinger = absl::Milliseconds(200);
-
-}  // namespace
-
-Agent::Agent(engine::Engine* engine, WorkerMetrics* metrics, AgentOptions options)
-    : engine_(engine),
+Agent::Agent(engine::Engine* engine, WorkerMetrics* metrics, LoraCache* lora_cache, AgentOptions options)
+    : LeaseAgent(options),
+      engine_(engine),
       metrics_(metrics),
+      lora_cache_(lora_cache),
       options_(std::move(options)),
-      backoff_(options_.min_backoff),
       warm_(options_.warm_videos) {
   metrics_->SetMemory(engine_->memory());
 }
 
-Agent::~Agent() {
-  if (making_) making_->cancelled = true;
+Agent::~Agent() { Abandon(); }
+
+void Agent::Abandon() {
+  if (making_) making_->interrupt.Trigger();
 }
 
-void Agent::Run() {
-  while (true) {
-    const absl::Time now = absl::Now();
-    OnTimers(now);
-    if (Finished(now)) break;
-    mailbox_->RunOne(NextDeadline());
-  }
-  if (stream_) {
-    Disconnected();
-  }
-  const absl::Time deadline = absl::Now() + kGoodbye;
-  while (open_streams_ > 0 && mailbox_->RunOne(deadline)) {
-  }
-  if (making_) making_->cancelled = true;
-  spdlog::info("stopped");
-}
+void Agent::OnDraining() { spdlog::info(lease_ ? "draining: finishing the clip under way" : "draining"); }
 
-void Agent::Drain() {
-  mailbox_->Post([this] { OnDrain(false); });
-}
-
-void Agent::HandBack() {
-  mailbox_->Post([this] { OnDrain(true); });
-}
-
-absl::Time Agent::NextDeadline() const {
-  absl::Time next =
-      std::min({drain_deadline_, exit_deadline_, close_time_, next_heartbeat_, register_deadline_});
-  if (!stream_) next = std::min(next, next_connect_);
-  return next;
-}
-
-void Agent::OnTimers(absl::Time now) {
-  if (now >= drain_deadline_) {
-    drain_deadline_ = absl::InfiniteFuture();
-    HandBackNow();
-  }
-  if (now >= register_deadline_ && stream_) {
-    spdlog::warn("the server does not answer");
-    Disconnected();
-  }
-  if (!stream_ && now >= next_connect_ && !(draining_ && !lease_)) Connect();
-  if (now >= next_heartbeat_) SendHeartbeat();
-  if (now >= close_time_) {
-    close_time_ = absl::InfiniteFuture();
-    if (stream_ && !half_closed_ && !writing_) {
-      half_closed_ = true;
-      stream_->HalfClose();
-    }
-  }
-}
-
-// Draining, nothing held, and the server has heard all there is to say or cannot be reached.
-bool Agent::Finished(absl::Time now) {
-  if (!draining_) return false;
-  if (now >= exit_deadline_) return true;
-  if (lease_) return false;
-  if (!stream_ || !registered_) return true;
-  if (exit_deadline_ == absl::InfiniteFuture()) exit_deadline_ = now + kGoodbye;
-  const bool all_said = !writing_ && control_.empty();
-  if (all_said && !half_closed_ && close_time_ == absl::InfiniteFuture()) close_time_ = now + kLinger;
-  return false;
-}
-
-void Agent::OnDrain(bool hand_back) {
-  if (!draining_) {
-    draining_ = true;
-    spdlog::info(lease_ ? "draining: finishing the clip under way" : "draining");
-    drain_deadline_ = absl::Now() + options_.drain_timeout;
-    if (registered_) SendHeartbeat();
-  }
-  if (hand_back) drain_deadline_ = absl::InfinitePast();
-}
-
-void Agent::HandBackNow() {
-  exit_deadline_ = absl::Now() + kGoodbye;
+void Agent::HandBackLease() {
   if (!lease_ || lease_->phase == Phase::kFailed) return;
   spdlog::info("lease {}: handed back", LeaseText(lease_->work->assign.lease()));
   Fail(HandedBack(lease_->work->assign.lease()), "handed_back");
@@ -146,15 +65,21 @@ Agent::ClipOutcome Agent::Make(const std::shared_ptr<ClipWork>& work) {
     outcome.clip = plan.status();
     return outcome;
   }
+  if (absl::Status status = FetchLoras(*work); !status.ok()) {
+    outcome.clip = status;
+    return outcome;
+  }
   ClipHooks hooks;
-  hooks.cancelled = [work] { return work->cancelled.load(); };
+  hooks.cancelled = [work] { return work->interrupt.triggered(); };
   hooks.progress = [this, work, mailbox = mailbox_](const v1::Progress& progress) {
     metrics_->OnProgress(progress, absl::Now());
     metrics_->SetMemory(engine_->memory());
     mailbox->Post([this, work, progress] { OnProgress(work, progress); });
   };
   static const std::string kNoCarry;
-  outcome.clip = MakeClip(*engine_, *plan, *outcome.picture, work->carry ? *work->carry : kNoCarry, hooks);
+  const v1::ClipMeasures* first = assign.has_first_clip_measures() ? &assign.first_clip_measures() : nullptr;
+  outcome.clip =
+      MakeClip(*engine_, *plan, *outcome.picture, work->carry ? *work->carry : kNoCarry, first, hooks);
   if (outcome.clip.ok()) {
     outcome.clip_sha256 = Sha256::Of(outcome.clip->mp4);
     outcome.carry_sha256 = Sha256::Of(outcome.clip->carry);
@@ -162,10 +87,26 @@ Agent::ClipOutcome Agent::Make(const std::shared_ptr<ClipWork>& work) {
   return outcome;
 }
 
+absl::Status Agent::FetchLoras(ClipWork& work) {
+  const v1::Assign& assign = work.assign;
+  if (assign.spec().lora().empty()) return absl::OkStatus();
+  client::ClientOptions options;
+  options.server = options_.server;
+  options.retry_for = options_.lora_patience;
+  options.on_retry = [](const absl::Status& error, absl::Duration) {
+    spdlog::warn("fetching a LoRA: {}; trying again", std::string(error.message()));
+  };
+  client::TrainingClient server(std::move(options), &work.interrupt);
+  return lora_cache_->Provide(assign.spec().lora(), assign.published_loras(),
+                              [&server](const std::string& name, client::FileDownload& file) {
+                                return server.DownloadLora(name, file);
+                              });
+}
+
 void Agent::OnProgress(const std::shared_ptr<ClipWork>& work, v1::Progress progress) {
   // Bounded: progress is for people, and a slow connection must not pile it up.
   constexpr size_t kMaxProgress = 256;
-  if (!lease_ || lease_->work != work || lease_->phase != Phase::kMaking || !registered_) return;
+  if (!lease_ || lease_->work != work || lease_->phase != Phase::kMaking || !registered()) return;
   v1::WorkerMessage message;
   *message.mutable_progress()->mutable_lease() = work->assign.lease();
   *message.mutable_progress()->mutable_progress() = std::move(progress);
@@ -187,6 +128,7 @@ void Agent::OnMade(const std::shared_ptr<ClipWork>& work, ClipOutcome outcome) {
       metrics_->ObserveStage("denoise", clip.denoise_time);
       metrics_->ObserveStage("decode", clip.decode_time);
       metrics_->ObserveStage("mux", clip.mux_time);
+      if (clip.drift) metrics_->SetDrift(*clip.drift);
       lease_->outcome = std::move(outcome);
       lease_->phase = Phase::kUploading;
       lease_->upload_start = absl::Now();
@@ -195,14 +137,14 @@ void Agent::OnMade(const std::shared_ptr<ClipWork>& work, ClipOutcome outcome) {
       spdlog::error("lease {}: failed: {}", LeaseText(id), outcome.clip.status().ToString());
       Fail(ToClipFailed(id, outcome.clip.status()), "failed");
     }
-  } else if (!lease_ && registered_) {
+  } else if (!lease_ && registered()) {
     SendHeartbeat();  // names no lease: the server learns that the engine is free again
   }
   StartEngine();
 }
 
 void Agent::Fail(v1::ClipFailed failure, const char* outcome) {
-  lease_->work->cancelled = true;
+  lease_->work->interrupt.Trigger();
   lease_->failure = std::move(failure);
   lease_->phase = Phase::kFailed;
   progress_.clear();
@@ -211,7 +153,7 @@ void Agent::Fail(v1::ClipFailed failure, const char* outcome) {
 }
 
 void Agent::DropLease(const char* outcome) {
-  lease_->work->cancelled = true;
+  lease_->work->interrupt.Trigger();
   lease_.reset();
   progress_.clear();
   metrics_->SetBusy(false);

@@ -1,4 +1,4 @@
-// The agent's connection, and what the server says on it.
+// What the server says.
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -13,94 +13,17 @@
 namespace svi::worker {
 namespace {
 
-constexpr absl::Duration kRegisterTimeout = absl::Seconds(20);
-constexpr double kBackoffFactor = 1.6;
-constexpr double kJitter = 0.2;
 // The API takes pictures to 32 MiB; a carry of the largest clip is far below this. More is a broken server.
 constexpr uint64_t kMaxImageBytes = uint64_t{64} << 20;
 constexpr uint64_t kMaxCarryBytes = uint64_t{2} << 30;
 
-absl::Duration FromProto(const google::protobuf::Duration& duration) {
-  return absl::Seconds(duration.seconds()) + absl::Nanoseconds(duration.nanos());
-}
-
 }  // namespace
 
-std::function<void()> Agent::OnThisStream(std::function<void()> task) {
-  return [this, number = stream_number_, task = std::move(task)] {
-    if (stream_ && number == stream_number_) task();
-  };
-}
-
-void Agent::Connect() {
-  ++stream_number_;
-  registered_ = writing_ = half_closed_ = resuming_ = false;
-  control_.clear();
+void Agent::OnDisconnected() {
   progress_.clear();
-  // What a callback brings is wrapped once more, since std::function wants to copy.
-  WorkStream::Callbacks callbacks;
-  const auto post = [mailbox = mailbox_](std::function<void()> task) { mailbox->Post(std::move(task)); };
-  const uint64_t number = stream_number_;
-  callbacks.message = [this, post, number](v1::ServerMessage message) {
-    auto shared = std::make_shared<v1::ServerMessage>(std::move(message));
-    post([this, number, shared] {
-      if (stream_ && number == stream_number_) OnMessage(std::move(*shared));
-    });
-  };
-  callbacks.ended = [post, ended = OnThisStream([this] { Disconnected(); })] { post(ended); };
-  callbacks.written = [this, post, number](bool ok) {
-    post([this, number, ok] {
-      if (stream_ && number == stream_number_) OnWritten(ok);
-    });
-  };
-  callbacks.closed = [this, post](const grpc::Status& status, std::shared_ptr<WorkStream> stream) {
-    post([this, status, stream = std::move(stream)] {
-      --open_streams_;
-      if (!status.ok() && status.error_code() != grpc::StatusCode::CANCELLED) {
-        spdlog::warn("connection: {}", status.error_message());
-      }
-    });
-  };
-  ++open_streams_;
-  stream_ = WorkStream::Start(options_.server, std::move(callbacks));
-  stream_->Read();
-  register_deadline_ = absl::Now() + kRegisterTimeout;
-
-  v1::WorkerMessage message;
-  v1::Register& hello = *message.mutable_register_();
-  const engine::EngineInfo& info = engine_->info();
-  hello.set_worker_id(options_.worker_id);
-  hello.set_version(options_.version);
-  hello.set_device(info.device);
-  hello.set_model(info.model_label);
-  *hello.mutable_defaults() = ToProto(info.defaults);
-  for (std::string& video : warm_.Videos()) hello.add_warm_videos(std::move(video));
-  told_loras_ = ScanLoras();
-  hello.mutable_loras()->Add(told_loras_.begin(), told_loras_.end());
-  if (lease_) {
-    *hello.mutable_holding() = lease_->work->assign.lease();
-    resuming_ = true;
-  }
-  writing_ = true;
-  after_write_ = nullptr;
-  stream_->Write(std::move(message));
-}
-
-void Agent::Disconnected() {
-  stream_->Release();
-  stream_.reset();
-  if (registered_) spdlog::warn("disconnected");
-  registered_ = writing_ = half_closed_ = false;
-  after_write_ = nullptr;
-  control_.clear();
-  progress_.clear();
-  metrics_->SetConnected(false);
-  next_heartbeat_ = register_deadline_ = close_time_ = absl::InfiniteFuture();
   // Inputs are not sent a second time.
   if (lease_ && lease_->phase == Phase::kReceiving) DropLease("lost");
-  const double jitter = std::uniform_real_distribution<double>(1 - kJitter, 1 + kJitter)(random_);
-  next_connect_ = absl::Now() + backoff_ * jitter;
-  backoff_ = std::min(backoff_ * kBackoffFactor, options_.max_backoff);
+  if (lease_) lease_->failure_sent = false;
 }
 
 void Agent::OnMessage(v1::ServerMessage message) {
@@ -126,18 +49,11 @@ void Agent::OnMessage(v1::ServerMessage message) {
     case v1::ServerMessage::MESSAGE_NOT_SET:
       break;  // of a newer server
   }
-  // Only now: what is not handled yet stays with the sender.
-  if (stream_) stream_->Read();
 }
 
 void Agent::OnRegistered(const v1::Registered& registered) {
-  if (registered_) return;
-  registered_ = true;
-  register_deadline_ = absl::InfiniteFuture();
-  backoff_ = options_.min_backoff;
-  heartbeat_interval_ = std::max(FromProto(registered.heartbeat_interval()), absl::Milliseconds(10));
-  metrics_->SetConnected(true);
-  spdlog::info("registered with {} as {}", options_.server, options_.worker_id);
+  if (this->registered()) return;
+  LeaseAgent::OnRegistered(registered.heartbeat_interval());
   if (resuming_ && lease_) {
     if (registered.resume()) {
       spdlog::info("lease {}: resumed", LeaseText(lease_->work->assign.lease()));
@@ -166,7 +82,10 @@ bool Agent::Holds(const v1::LeaseId& id) const {
 }
 
 void Agent::OnAssign(v1::Assign assign) {
-  if (draining_ || lease_ || assign.image_bytes() > kMaxImageBytes || assign.carry_bytes() > kMaxCarryBytes) {
+  // The server has heard of the failure before the write was reported to be over.
+  if (lease_ && lease_->failure_sent) DropLease(nullptr);
+  if (draining() || lease_ || assign.image_bytes() > kMaxImageBytes ||
+      assign.carry_bytes() > kMaxCarryBytes) {
     spdlog::info("lease {}: not taken", LeaseText(assign.lease()));
     v1::WorkerMessage message;
     *message.mutable_clip_failed() = HandedBack(assign.lease());

@@ -1,5 +1,4 @@
-// What the agent sends: control messages first, then progress, then the clip, so that a long upload never
-// delays a heartbeat.
+// What the agent sends.
 #include <algorithm>
 #include <utility>
 
@@ -21,7 +20,24 @@ google::protobuf::Duration ToProto(absl::Duration duration) {
 
 }  // namespace
 
-void Agent::SendHeartbeat() {
+v1::WorkerMessage Agent::Hello() {
+  v1::WorkerMessage message;
+  v1::Register& hello = *message.mutable_register_();
+  const engine::EngineInfo& info = engine_->info();
+  hello.set_worker_id(connection().worker_id);
+  hello.set_version(connection().version);
+  hello.set_device(info.device);
+  hello.set_model(info.model_label);
+  *hello.mutable_defaults() = ToProto(info.defaults);
+  for (std::string& video : warm_.Videos()) hello.add_warm_videos(std::move(video));
+  told_loras_ = ScanLoras();
+  hello.mutable_loras()->Add(told_loras_.begin(), told_loras_.end());
+  resuming_ = lease_.has_value();
+  if (lease_) *hello.mutable_holding() = lease_->work->assign.lease();
+  return message;
+}
+
+v1::WorkerMessage Agent::Heartbeat() {
   v1::WorkerMessage message;
   v1::Heartbeat& heartbeat = *message.mutable_heartbeat();
   if (lease_) {
@@ -29,13 +45,12 @@ void Agent::SendHeartbeat() {
   } else if (making_) {
     *heartbeat.mutable_lease() = making_->assign.lease();  // dropped, but the engine is not free yet
   }
-  heartbeat.set_draining(draining_);
+  heartbeat.set_draining(draining());
   if (const std::vector<std::string>& names = ScanLoras(); names != told_loras_) {
     heartbeat.mutable_loras()->mutable_names()->Add(names.begin(), names.end());
     told_loras_ = names;
   }
-  next_heartbeat_ = absl::Now() + heartbeat_interval_;
-  Send(std::move(message));
+  return message;
 }
 
 const std::vector<std::string>& Agent::ScanLoras() {
@@ -45,41 +60,26 @@ const std::vector<std::string>& Agent::ScanLoras() {
   return loras_.names();
 }
 
-void Agent::Send(v1::WorkerMessage message) {
-  if (!stream_ || !registered_ || half_closed_) return;
-  control_.push_back(std::move(message));
-  PumpWrites();
-}
-
-void Agent::PumpWrites() {
-  if (!stream_ || !registered_ || writing_ || half_closed_) return;
-  after_write_ = nullptr;
-  std::optional<v1::WorkerMessage> message = NextMessage();
-  if (!message) return;
-  writing_ = true;
-  stream_->Write(*std::move(message));
-}
-
-std::optional<v1::WorkerMessage> Agent::NextMessage() {
-  for (auto* queue : {&control_, &progress_}) {
-    if (queue->empty()) continue;
-    v1::WorkerMessage message = std::move(queue->front());
-    queue->pop_front();
-    return message;
-  }
-  return NextOfLease();
+// Progress first, then the clip.
+std::optional<v1::WorkerMessage> Agent::NextData() {
+  if (progress_.empty()) return NextOfLease();
+  v1::WorkerMessage message = std::move(progress_.front());
+  progress_.pop_front();
+  return message;
 }
 
 std::optional<v1::WorkerMessage> Agent::NextOfLease() {
   if (!lease_) return std::nullopt;
   v1::WorkerMessage message;
   if (lease_->phase == Phase::kFailed) {
+    if (lease_->failure_sent) return std::nullopt;
+    lease_->failure_sent = true;
     *message.mutable_clip_failed() = lease_->failure;
-    after_write_ = [this, work = lease_->work] {
+    AfterWrite([this, work = lease_->work] {
       if (!lease_ || lease_->work != work) return;
       DropLease(nullptr);
       if (!making_) SendHeartbeat();
-    };
+    });
     return message;
   }
   if (lease_->phase != Phase::kUploading || lease_->done_sent) return std::nullopt;
@@ -133,14 +133,9 @@ v1::ClipDone Agent::DoneMessage() const {
   *done.mutable_denoise_time() = ToProto(clip.denoise_time);
   *done.mutable_decode_time() = ToProto(clip.decode_time);
   *done.mutable_mux_time() = ToProto(clip.mux_time);
+  *done.mutable_measures() = clip.measures;
+  if (clip.drift) *done.mutable_drift() = *clip.drift;
   return done;
-}
-
-void Agent::OnWritten(bool ok) {
-  writing_ = false;
-  if (!ok) return;  // the read that is under way finds the end as well
-  if (const std::function<void()> after = std::exchange(after_write_, nullptr)) after();
-  PumpWrites();
 }
 
 }  // namespace svi::worker

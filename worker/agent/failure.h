@@ -13,10 +13,14 @@ namespace svi::worker {
 // worker's log: the server gets a sentence without them.
 [[nodiscard]] v1::ClipFailed ToClipFailed(const v1::LeaseId& lease, const absl::Status& status);
 
+// The same of a training run. A data set that is not there is the reason DATASET_NOT_FOUND.
+[[nodiscard]] v1::TrainingFailed ToTrainingFailed(const v1::RunLease& lease, const absl::Status& status);
+
 // The lease goes back unfinished, since this worker stops.
 [[nodiscard]] v1::ClipFailed HandedBack(const v1::LeaseId& lease);
+[[nodiscard]] v1::TrainingFailed HandedBack(const v1::RunLease& lease);
 
-// `reason` in UPPER_SNAKE_CASE instead of the one that the code implies; kept by ToClipFailed.
+// `reason` in UPPER_SNAKE_CASE instead of the one that the code implies; kept by both.
 [[nodiscard]] absl::Status WithReason(absl::Status status, const char* reason);
 
 // `status`, with which the engine refused `request`, with the reason LORA_INVALID if it is INVALID_ARGUMENT

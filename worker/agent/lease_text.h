@@ -13,6 +13,11 @@ inline std::string LeaseText(const v1::LeaseId& id) {
   return absl::StrCat(id.video(), "/clips/", id.clip_index(), " e", id.epoch());
 }
 
+// "trainingRuns/abc e2".
+inline std::string LeaseText(const v1::RunLease& lease) {
+  return absl::StrCat(lease.training_run(), " e", lease.epoch());
+}
+
 }  // namespace svi::worker
 
 #endif  // SVI_WORKER_AGENT_LEASE_TEXT_H_

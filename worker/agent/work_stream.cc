@@ -20,29 +20,44 @@ std::shared_ptr<grpc::Channel> NewChannel(const std::string& server) {
   return grpc::CreateCustomChannel(server, grpc::InsecureChannelCredentials(), arguments);
 }
 
+// The method whose messages these are.
+void Open(v1::WorkerService::Stub& stub, grpc::ClientContext* context,
+          grpc::ClientBidiReactor<v1::WorkerMessage, v1::ServerMessage>* reactor) {
+  stub.async()->Work(context, reactor);
+}
+void Open(v1::WorkerService::Stub& stub, grpc::ClientContext* context,
+          grpc::ClientBidiReactor<v1::TrainerMessage, v1::TrainerOrder>* reactor) {
+  stub.async()->Train(context, reactor);
+}
+
 }  // namespace
 
-std::shared_ptr<WorkStream> WorkStream::Start(const std::string& server, Callbacks callbacks) {
+template <typename Outgoing, typename Incoming>
+std::shared_ptr<WorkStream<Outgoing, Incoming>> WorkStream<Outgoing, Incoming>::Start(
+    const std::string& server, Callbacks callbacks) {
   std::shared_ptr<WorkStream> stream(new WorkStream(std::move(callbacks)));
   stream->self_ = stream;
   stream->stub_ = v1::WorkerService::NewStub(NewChannel(server));
-  stream->stub_->async()->Work(&stream->context_, stream.get());
+  Open(*stream->stub_, &stream->context_, stream.get());
   stream->AddHold();  // operations start outside of reactions; ended by Release
   stream->StartCall();
   return stream;
 }
 
-void WorkStream::Write(v1::WorkerMessage message) {
+template <typename Outgoing, typename Incoming>
+void WorkStream<Outgoing, Incoming>::Write(Outgoing message) {
   outgoing_ = std::move(message);
-  StartWrite(&outgoing_);
+  this->StartWrite(&outgoing_);
 }
 
-void WorkStream::Release() {
+template <typename Outgoing, typename Incoming>
+void WorkStream<Outgoing, Incoming>::Release() {
   context_.TryCancel();
-  RemoveHold();
+  this->RemoveHold();
 }
 
-void WorkStream::OnReadDone(bool ok) {
+template <typename Outgoing, typename Incoming>
+void WorkStream<Outgoing, Incoming>::OnReadDone(bool ok) {
   if (ok) {
     callbacks_.message(std::move(incoming_));
   } else {
@@ -50,9 +65,13 @@ void WorkStream::OnReadDone(bool ok) {
   }
 }
 
-void WorkStream::OnDone(const grpc::Status& status) {
+template <typename Outgoing, typename Incoming>
+void WorkStream<Outgoing, Incoming>::OnDone(const grpc::Status& status) {
   const auto closed = callbacks_.closed;  // outlives this
   closed(status, std::move(self_));
 }
+
+template class WorkStream<v1::WorkerMessage, v1::ServerMessage>;
+template class WorkStream<v1::TrainerMessage, v1::TrainerOrder>;
 
 }  // namespace svi::worker

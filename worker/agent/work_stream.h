@@ -1,4 +1,4 @@
-// One connection to the server: a bidirectional WorkerService.Work call.
+// One connection to the server: a bidirectional call of WorkerService.
 #ifndef SVI_WORKER_AGENT_WORK_STREAM_H_
 #define SVI_WORKER_AGENT_WORK_STREAM_H_
 
@@ -12,14 +12,16 @@
 
 namespace svi::worker {
 
-// Read, Write, HalfClose and Release are called by one thread; callbacks come on gRPC's threads and must not
-// block. At most one Read and one Write are under way at a time.
-class WorkStream final : public grpc::ClientBidiReactor<v1::WorkerMessage, v1::ServerMessage> {
+// <v1::WorkerMessage, v1::ServerMessage> is a call of Work, <v1::TrainerMessage, v1::TrainerOrder> one of
+// Train. Read, Write, HalfClose and Release are called by one thread; callbacks come on gRPC's threads and
+// must not block. At most one Read and one Write are under way at a time.
+template <typename Outgoing, typename Incoming>
+class WorkStream final : public grpc::ClientBidiReactor<Outgoing, Incoming> {
  public:
   struct Callbacks {
-    std::function<void(v1::ServerMessage)> message;  // a Read brought this
-    std::function<void()> ended;                     // a Read found the end: call Release
-    std::function<void(bool ok)> written;            // a Write is over
+    std::function<void(Incoming)> message;  // a Read brought this
+    std::function<void()> ended;            // a Read found the end: call Release
+    std::function<void(bool ok)> written;   // a Write is over
     // After Release: how the call ended. The last use of the stream by gRPC; what is passed must be destroyed
     // on another thread than gRPC's, since gRPC 1.51 ends its callback threads with the last channel, and
     // waits for them.
@@ -29,10 +31,10 @@ class WorkStream final : public grpc::ClientBidiReactor<v1::WorkerMessage, v1::S
   // Dials `server` on a channel of its own, so that no back-off of an earlier one delays it.
   static std::shared_ptr<WorkStream> Start(const std::string& server, Callbacks callbacks);
 
-  void Read() { StartRead(&incoming_); }
-  void Write(v1::WorkerMessage message);
+  void Read() { this->StartRead(&incoming_); }
+  void Write(Outgoing message);
   // No more writes; the server ends the call when it has read them all.
-  void HalfClose() { StartWritesDone(); }
+  void HalfClose() { this->StartWritesDone(); }
   // Cancels the call unless it is over. Nothing else may be called after it, on it.
   void Release();
 
@@ -46,10 +48,13 @@ class WorkStream final : public grpc::ClientBidiReactor<v1::WorkerMessage, v1::S
   const Callbacks callbacks_;
   std::unique_ptr<v1::WorkerService::Stub> stub_;
   grpc::ClientContext context_;
-  v1::ServerMessage incoming_;
-  v1::WorkerMessage outgoing_;
+  Incoming incoming_;
+  Outgoing outgoing_;
   std::shared_ptr<WorkStream> self_;  // until OnDone, for gRPC
 };
+
+extern template class WorkStream<v1::WorkerMessage, v1::ServerMessage>;
+extern template class WorkStream<v1::TrainerMessage, v1::TrainerOrder>;
 
 }  // namespace svi::worker
 

@@ -9,18 +9,11 @@ const prometheus::Histogram::BucketBoundaries kStageBuckets = {0.01, 0.05, 0.1, 
 
 }  // namespace
 
-WorkerMetrics::WorkerMetrics(const engine::EngineInfo& info, const std::string& version) {
+WorkerMetrics::WorkerMetrics(const engine::EngineInfo& info, const std::string& version)
+    : connection_(*registry_, {info.device, info.model_label, version}, "svi_worker_clips_total") {
   const auto gauge = [this](const char* name, const char* help) {
     return &prometheus::BuildGauge().Name(name).Help(help).Register(*registry_).Add({});
   };
-  prometheus::BuildGauge()
-      .Name("svi_worker_info")
-      .Help("Always 1; what this worker is.")
-      .Register(*registry_)
-      .Add({{"device", info.device}, {"model", info.model_label}, {"version", version}})
-      .Set(1);
-  busy_ = gauge("svi_worker_busy", "1 while it holds a lease.");
-  connected_ = gauge("svi_worker_connected", "1 while it is registered with the server.");
   resident_bytes_ = gauge("svi_worker_resident_bytes", "Resident memory of the process.");
   device_bytes_ = gauge("svi_worker_device_bytes", "Memory allocated on the GPU; 0 on a CPU.");
   lora_bytes_ = gauge("svi_worker_lora_bytes", "Weights with LoRAs merged in, kept beside the model's own.");
@@ -41,15 +34,12 @@ WorkerMetrics::WorkerMetrics(const engine::EngineInfo& info, const std::string& 
                         .Name("svi_worker_clip_stage_seconds")
                         .Help("Time of one clip in each stage.")
                         .Register(*registry_);
-  clips_total_ = &prometheus::BuildCounter()
-                      .Name("svi_worker_clips_total")
-                      .Help("Leases by how they ended.")
-                      .Register(*registry_);
+  clip_drift_ = &prometheus::BuildGauge()
+                     .Name("svi_worker_clip_drift")
+                     .Help("How far the newest clip has gone from its video's first; see README, Drift.")
+                     .Register(*registry_);
   for (const char* stage : {"encode", "denoise", "decode", "mux", "upload"}) {
     stage_seconds_->Add({{"stage", stage}}, kStageBuckets);
-  }
-  for (const char* outcome : {"done", "failed", "cancelled", "handed_back", "lost"}) {
-    clips_total_->Add({{"outcome", outcome}});
   }
 }
 
@@ -62,6 +52,20 @@ void WorkerMetrics::SetMemory(const engine::MemoryUse& memory) {
 void WorkerMetrics::SetLoras(size_t usable, size_t refused) {
   loras_->Set(static_cast<double>(usable));
   loras_refused_->Set(static_cast<double>(refused));
+}
+
+void WorkerMetrics::SetDrift(const v1::ClipDrift& drift) {
+  const auto set = [this](const char* measure, double value) {
+    clip_drift_->Add({{"measure", measure}}).Set(value);
+  };
+  set("brightness", drift.brightness());
+  set("contrast", drift.contrast());
+  set("saturation", drift.saturation());
+  set("sharpness", drift.sharpness());
+  set("motion", drift.motion());
+  set("histogram_distance", drift.histogram_distance());
+  if (drift.has_static_psnr()) set("static_psnr", drift.static_psnr());
+  if (drift.has_static_ssim()) set("static_ssim", drift.static_ssim());
 }
 
 void WorkerMetrics::OnProgress(const v1::Progress& progress, absl::Time now) {
@@ -84,7 +88,5 @@ void WorkerMetrics::OnProgress(const v1::Progress& progress, absl::Time now) {
 void WorkerMetrics::ObserveStage(const char* stage, absl::Duration time) {
   stage_seconds_->Add({{"stage", stage}}, kStageBuckets).Observe(absl::ToDoubleSeconds(time));
 }
-
-void WorkerMetrics::CountClip(const char* outcome) { clips_total_->Add({{"outcome", outcome}}).Increment(); }
 
 }  // namespace svi::worker

@@ -14,6 +14,7 @@
 #include "absl/time/time.h"
 #include "engine/engine.h"
 #include "svi/v1/resources.pb.h"
+#include "worker/agent/connection_metrics.h"
 
 namespace svi::worker {
 
@@ -22,8 +23,8 @@ class WorkerMetrics {
  public:
   WorkerMetrics(const engine::EngineInfo& info, const std::string& version);
 
-  void SetConnected(bool connected) { connected_->Set(connected); }
-  void SetBusy(bool busy) { busy_->Set(busy); }
+  void SetConnected(bool connected) { connection_.SetConnected(connected); }
+  void SetBusy(bool busy) { connection_.SetBusy(busy); }
   void SetMemory(const engine::MemoryUse& memory);
   // LoRA files that can be used, and that cannot.
   void SetLoras(size_t usable, size_t refused);
@@ -33,15 +34,17 @@ class WorkerMetrics {
   void OnProgress(const v1::Progress& progress, absl::Time now);
   // `stage`: encode, denoise, decode, mux or upload.
   void ObserveStage(const char* stage, absl::Duration time);
+  // svi_worker_clip_drift{measure}: of the newest clip, by the names of ClipDrift's fields; what a clip does
+  // not have keeps its last value.
+  void SetDrift(const v1::ClipDrift& drift);
   // `outcome`: done, failed, cancelled, handed_back or lost.
-  void CountClip(const char* outcome);
+  void CountClip(const char* outcome) { connection_.CountLease(outcome); }
 
   [[nodiscard]] const std::shared_ptr<prometheus::Registry>& registry() const { return registry_; }
 
  private:
   const std::shared_ptr<prometheus::Registry> registry_ = std::make_shared<prometheus::Registry>();
-  prometheus::Gauge* busy_;
-  prometheus::Gauge* connected_;
+  ConnectionMetrics connection_;
   prometheus::Gauge* resident_bytes_;
   prometheus::Gauge* device_bytes_;
   prometheus::Gauge* lora_bytes_;
@@ -51,7 +54,7 @@ class WorkerMetrics {
   prometheus::Gauge* steps_per_second_;
   prometheus::Counter* steps_total_;
   prometheus::Family<prometheus::Histogram>* stage_seconds_;
-  prometheus::Family<prometheus::Counter>* clips_total_;
+  prometheus::Family<prometheus::Gauge>* clip_drift_;
   // Of the clip under way; the engine's thread only.
   uint32_t last_step_ = 0;
   absl::Time last_step_time_ = absl::InfinitePast();

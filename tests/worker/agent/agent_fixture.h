@@ -10,6 +10,7 @@
 #include "tests/worker/agent/fake_engine.h"
 #include "tests/worker/agent/fake_server.h"
 #include "worker/agent/agent.h"
+#include "worker/agent/lora_cache.h"
 #include "worker/agent/worker_metrics.h"
 
 namespace svi::worker {
@@ -24,7 +25,11 @@ class AgentTest : public ::testing::Test {
     options.min_backoff = absl::Milliseconds(1);
     options.max_backoff = absl::Milliseconds(20);
     options.drain_timeout = drain_timeout;
-    agent_ = std::make_unique<Agent>(&engine_, &metrics_, options);
+    options.lora_patience = lora_patience_;
+    auto cache = LoraCache::Open("", 1 << 20);
+    ASSERT_TRUE(cache.ok()) << cache.status();
+    lora_cache_ = *std::move(cache);
+    agent_ = std::make_unique<Agent>(&engine_, &metrics_, lora_cache_.get(), options);
     thread_ = std::thread([this] { agent_->Run(); });
   }
   // Waits for Run to end.
@@ -64,6 +69,8 @@ class AgentTest : public ::testing::Test {
   FakeEngine engine_;
   WorkerMetrics metrics_{engine_.info(), "1.2.3"};
   FakeServer server_;
+  absl::Duration lora_patience_ = absl::Minutes(2);
+  std::unique_ptr<LoraCache> lora_cache_;
   std::unique_ptr<Agent> agent_;
   std::thread thread_;
 };

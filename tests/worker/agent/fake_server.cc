@@ -11,7 +11,6 @@
 namespace svi::worker {
 namespace {
 
-constexpr absl::Duration kPatience = absl::Seconds(30);  // only a failing test waits this long
 constexpr size_t kChunk = size_t{1} << 20;
 
 }  // namespace
@@ -20,6 +19,7 @@ FakeServer::FakeServer() {
   grpc::ServerBuilder builder;
   builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_);
   builder.RegisterService(this);
+  builder.RegisterService(&loras_);
   server_ = builder.BuildAndStart();
 }
 
@@ -27,38 +27,11 @@ FakeServer::~FakeServer() { server_->Shutdown(std::chrono::system_clock::now());
 
 std::string FakeServer::address() const { return absl::StrCat("127.0.0.1:", port_); }
 
-grpc::Status FakeServer::Work(grpc::ServerContext* context, Stream* stream) {
-  {
-    absl::MutexLock lock(&mu_);
-    stream_ = stream;
-    context_ = context;
-    received_.clear();
-  }
-  v1::WorkerMessage message;
-  while (stream->Read(&message)) {
-    absl::MutexLock lock(&mu_);
-    received_.push_back(std::move(message));
-  }
-  absl::MutexLock lock(&mu_);
-  stream_ = nullptr;
-  context_ = nullptr;
-  return grpc::Status::OK;
-}
-
 std::optional<v1::WorkerMessage> FakeServer::Pop(std::function<bool(const v1::WorkerMessage&)> wanted) {
-  std::optional<v1::WorkerMessage> found;
-  const auto search = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    while (!received_.empty() && !found) {
-      v1::WorkerMessage message = std::move(received_.front());
-      received_.pop_front();
-      if (message.has_progress()) progress_.push_back(message.progress().progress());
-      if (wanted(message)) found = std::move(message);
-    }
-    return found.has_value();
-  };
-  absl::MutexLock lock(&mu_);
-  EXPECT_TRUE(mu_.AwaitWithTimeout(absl::Condition(&search), kPatience)) << "the worker says nothing";
-  return found;
+  return worker_.Pop([&](const v1::WorkerMessage& message) {
+    if (message.has_progress()) progress_.push_back(message.progress().progress());
+    return wanted(message);
+  });
 }
 
 v1::Register FakeServer::AwaitRegister() {
@@ -79,12 +52,6 @@ v1::Register FakeServer::Accept(v1::Registered registered) {
   return message;
 }
 
-void FakeServer::Send(v1::ServerMessage message) {
-  absl::MutexLock lock(&mu_);
-  ASSERT_NE(stream_, nullptr);
-  EXPECT_TRUE(stream_->Write(message));
-}
-
 v1::WorkerMessage FakeServer::Next() {
   const auto message =
       Pop([](const v1::WorkerMessage& m) { return !m.has_heartbeat() && !m.has_progress(); });
@@ -97,24 +64,7 @@ v1::Heartbeat FakeServer::NextHeartbeat(std::function<bool(const v1::Heartbeat&)
   return message ? message->heartbeat() : v1::Heartbeat();
 }
 
-std::vector<v1::Progress> FakeServer::TakeProgress() {
-  absl::MutexLock lock(&mu_);
-  return std::exchange(progress_, {});
-}
-
-void FakeServer::Break() {
-  const auto gone = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return context_ == nullptr; };
-  absl::MutexLock lock(&mu_);
-  ASSERT_NE(context_, nullptr);
-  context_->TryCancel();
-  EXPECT_TRUE(mu_.AwaitWithTimeout(absl::Condition(&gone), kPatience));
-}
-
-void FakeServer::WaitEnded() {
-  const auto gone = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return context_ == nullptr; };
-  absl::MutexLock lock(&mu_);
-  EXPECT_TRUE(mu_.AwaitWithTimeout(absl::Condition(&gone), kPatience));
-}
+std::vector<v1::Progress> FakeServer::TakeProgress() { return std::exchange(progress_, {}); }
 
 void FakeServer::SendAssign(const v1::Assign& assign, const std::string& image, const std::string& carry) {
   v1::ServerMessage message;

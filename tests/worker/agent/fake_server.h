@@ -4,16 +4,15 @@
 
 #include <grpcpp/grpcpp.h>
 
-#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
 #include "svi/v1/worker_service.grpc.pb.h"
+#include "tests/worker/agent/conversation.h"
+#include "tests/worker/agent/fake_loras.h"
 
 namespace svi::worker {
 
@@ -30,33 +29,32 @@ class FakeServer final : public v1::WorkerService::Service {
   // The two halves of Accept.
   v1::Register AwaitRegister();
   void Answer(v1::Registered registered);
-  void Send(v1::ServerMessage message);
-  // The next message that is neither a heartbeat nor progress; those are put aside. Fails the test after 30
-  // s.
+  void Send(v1::ServerMessage message) { worker_.Send(message); }
+  // The next message that is neither a heartbeat nor progress; those are put aside.
   v1::WorkerMessage Next();
   // The next heartbeat for which `wanted` holds.
   v1::Heartbeat NextHeartbeat(std::function<bool(const v1::Heartbeat&)> wanted);
   // Progress that came before what Next returned last.
   std::vector<v1::Progress> TakeProgress();
-  // Breaks the connection.
-  void Break();
-  // Waits until the worker has ended the connection.
-  void WaitEnded();
+  void Break() { worker_.Break(); }
+  void WaitEnded() { worker_.WaitEnded(); }
+  // What is published.
+  FakeLoras& loras() { return loras_; }
 
   void SendAssign(const v1::Assign& assign, const std::string& image, const std::string& carry);
 
  private:
-  using Stream = grpc::ServerReaderWriter<v1::ServerMessage, v1::WorkerMessage>;
-  grpc::Status Work(grpc::ServerContext* context, Stream* stream) override;
+  using Talk = Conversation<v1::WorkerMessage, v1::ServerMessage>;
+  grpc::Status Work(grpc::ServerContext* context, Talk::Stream* stream) override {
+    return worker_.Serve(context, stream);
+  }
   std::optional<v1::WorkerMessage> Pop(std::function<bool(const v1::WorkerMessage&)> wanted);
 
   int port_ = 0;
-  absl::Mutex mu_;
-  Stream* stream_ ABSL_GUARDED_BY(mu_) = nullptr;
-  grpc::ServerContext* context_ ABSL_GUARDED_BY(mu_) = nullptr;
-  std::deque<v1::WorkerMessage> received_ ABSL_GUARDED_BY(mu_);
-  std::vector<v1::Progress> progress_ ABSL_GUARDED_BY(mu_);
-  std::unique_ptr<grpc::Server> server_;
+  Talk worker_;
+  FakeLoras loras_;
+  std::vector<v1::Progress> progress_;    // the test's thread only
+  std::unique_ptr<grpc::Server> server_;  // last: ends its calls before the rest goes
 };
 
 // Both artifacts, as uploaded from `first` up to ClipDone; checks offsets and chunk sizes on the way.
