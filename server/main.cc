@@ -84,8 +84,8 @@ int main(int argc, char** argv) {
   bool version = false;
   int max_attempts = static_cast<int>(options.max_attempts);
   svi::FlagParser flags(
-      "svi-server --data-dir=DIR [flags]\n\nQueues videos, hands their clips to svi-worker, and streams what "
-      "is made.");
+      "svi-server --data-dir=DIR [flags]\n\nQueues videos and training runs, hands clips and runs to "
+      "svi-worker, and streams what is made.");
   flags.AddString("listen", &options.listen, "HOST:PORT of the gRPC API; port 0 takes a free one");
   flags.AddString("metrics-listen", &options.metrics_listen,
                   "HOST:PORT of GET /metrics; port 0 takes a free one");
@@ -93,10 +93,12 @@ int main(int argc, char** argv) {
   flags.AddBool("reflection", &options.reflection, "answer gRPC reflection, for grpcurl and the like");
   flags.AddDuration("heartbeat-interval", &options.heartbeat_interval, "how often workers send a heartbeat");
   flags.AddDuration("lease-timeout", &options.lease_timeout,
-                    "a worker that is silent for this long loses its clip");
-  flags.AddInt("max-attempts", &max_attempts, "attempts at one clip before its video fails");
-  flags.AddDuration("shutdown-grace", &options.shutdown_grace,
-                    "on SIGTERM, how long clips in work may take to finish");
+                    "a worker that is silent for this long loses its clip or training run");
+  flags.AddInt("max-attempts", &max_attempts,
+               "attempts at one clip, or training run, before its video, or the run, fails");
+  flags.AddDuration(
+      "shutdown-grace", &options.shutdown_grace,
+      "on SIGTERM, how long clips in work may take to finish; training runs go on without the server");
   flags.AddString("log-level", &log_level, "trace, debug, info, warn or error");
   flags.AddString("log-format", &log_format, "text or json");
   flags.AddBool("version", &version, "print the version and exit");

@@ -25,8 +25,9 @@
 #include "server/lease/dispatcher.h"
 #include "server/metrics/rpc_metrics.h"
 #include "server/metrics/server_metrics.h"
-#include "server/queue/sqlite_job_store.h"
+#include "server/queue/sqlite_training_store.h"
 #include "server/rpc/join_cache.h"
+#include "server/rpc/training_service.h"
 #include "server/rpc/video_service.h"
 #include "server/stream/event_hub.h"
 
@@ -40,7 +41,8 @@ constexpr size_t kMemoryQuota = size_t{1} << 30;
 // How long calls that are under way may take to end when the server stops.
 constexpr auto kEndCalls = std::chrono::seconds(2);
 
-constexpr const char* kServices[] = {"", "svi.v1.VideoService", "svi.v1.WorkerService"};
+constexpr const char* kServices[] = {"", "svi.v1.VideoService", "svi.v1.TrainingService",
+                                     "svi.v1.WorkerService"};
 
 // Held for as long as the object lives; the kernel lets go of it if the process dies.
 class FolderLock {
@@ -122,7 +124,9 @@ class ServerImpl : public Server {
   explicit ServerImpl(const ServerOptions& options)
       : options_(options),
         hub_([this](size_t count) { metrics_.EventsDropped(count); },
-             [this](int delta) { metrics_.WatchersChanged(delta); }) {}
+             [this](int delta) { metrics_.WatchersChanged(delta); }),
+        training_hub_([this](size_t count) { metrics_.EventsDropped(count); },
+                      [this](int delta) { metrics_.WatchersChanged(delta); }) {}
   ~ServerImpl() override { Shutdown(absl::ZeroDuration()); }
 
   absl::Status Open();
@@ -133,6 +137,8 @@ class ServerImpl : public Server {
   void Shutdown(absl::Duration grace) override;
 
  private:
+  // What answers the RPCs, over the stores and the dispatcher.
+  void MakeServices();
   void SetHealth(bool serving);
   void WatchHealth();
 
@@ -140,11 +146,14 @@ class ServerImpl : public Server {
   std::unique_ptr<FolderLock> lock_;
   ServerMetrics metrics_;
   EventHub hub_;
+  TrainingHub training_hub_;
   std::unique_ptr<JobStore> store_;
+  std::unique_ptr<TrainingStore> training_store_;
   std::unique_ptr<ArtifactStore> artifacts_;
   std::unique_ptr<JoinCache> joins_;
   std::unique_ptr<Dispatcher> dispatcher_;
   std::unique_ptr<VideoService> videos_;
+  std::unique_ptr<TrainingService> training_;
   std::unique_ptr<grpc::Server> grpc_;
   int port_ = 0;
   int metrics_port_ = 0;
@@ -163,9 +172,10 @@ absl::Status ServerImpl::Open() {
   auto lock = FolderLock::Take(dir);
   if (!lock.ok()) return lock.status();
   lock_ = *std::move(lock);
-  auto store = OpenSqliteJobStore(dir + "/svi.db");
-  if (!store.ok()) return store.status();
-  store_ = *std::move(store);
+  auto stores = OpenSqliteStores(dir + "/svi.db");
+  if (!stores.ok()) return stores.status();
+  store_ = std::move(stores->jobs);
+  training_store_ = std::move(stores->training);
   auto artifacts = OpenLocalArtifacts(dir + "/artifacts");
   if (!artifacts.ok()) return artifacts.status();
   artifacts_ = *std::move(artifacts);
@@ -180,19 +190,11 @@ absl::Status ServerImpl::Listen() {
   leases.heartbeat_interval = options_.heartbeat_interval;
   leases.lease_timeout = options_.lease_timeout;
   leases.max_attempts = options_.max_attempts;
-  dispatcher_ = std::make_unique<Dispatcher>(store_.get(), artifacts_.get(), &hub_, &metrics_, leases);
+  const DispatcherParts dispatched = {store_.get(), training_store_.get(), artifacts_.get(),
+                                      &hub_,        &training_hub_,        &metrics_};
+  dispatcher_ = std::make_unique<Dispatcher>(dispatched, leases);
   if (auto started = dispatcher_->Start(); !started.ok()) return started;
-
-  VideoParts parts;
-  parts.store = store_.get();
-  parts.artifacts = artifacts_.get();
-  parts.hub = &hub_;
-  parts.metrics = &metrics_;
-  parts.joins = joins_.get();
-  parts.work_changed = [this] { dispatcher_->WorkChanged(); };
-  parts.video_ended = [this](const std::string& id) { dispatcher_->VideoEnded(id); };
-  parts.list_workers = [this] { return dispatcher_->ListWorkers(); };
-  videos_ = std::make_unique<VideoService>(std::move(parts), VideoServiceOptions());
+  MakeServices();
 
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
@@ -204,13 +206,19 @@ absl::Status ServerImpl::Listen() {
   builder.experimental().SetInterceptorCreators(std::move(interceptors));
   builder.AddListeningPort(options_.listen, grpc::InsecureServerCredentials(), &port_);
   builder.RegisterService(videos_->service());
+  builder.RegisterService(training_->service());
   builder.RegisterService(dispatcher_->worker_service());
   grpc_ = builder.BuildAndStart();
   if (grpc_ == nullptr || port_ == 0) {
     return absl::UnavailableError(
         absl::StrCat("--listen: cannot listen on ", options_.listen, ": is the port in use?"));
   }
-  metrics_.SetSources([this] { return store_->Count(); }, [this] { return dispatcher_->ListWorkers(); });
+  ServerMetrics::Sources sources;
+  sources.jobs = [this] { return store_->Count(); };
+  sources.workers = [this] { return dispatcher_->ListWorkers(); };
+  sources.training = [this] { return training_store_->CountRuns(); };
+  sources.trainers = [this] { return dispatcher_->ListTrainers(); };
+  metrics_.SetSources(std::move(sources));
   const auto exposed = metrics_.Expose(options_.metrics_listen);
   if (!exposed.ok())
     return absl::UnavailableError(absl::StrCat("--metrics-listen: ", exposed.status().message()));
@@ -218,6 +226,28 @@ absl::Status ServerImpl::Listen() {
   SetHealth(true);
   health_ = std::thread([this] { WatchHealth(); });
   return absl::OkStatus();
+}
+
+void ServerImpl::MakeServices() {
+  VideoParts parts;
+  parts.store = store_.get();
+  parts.artifacts = artifacts_.get();
+  parts.hub = &hub_;
+  parts.metrics = &metrics_;
+  parts.joins = joins_.get();
+  parts.work_changed = [this] { dispatcher_->WorkChanged(); };
+  parts.video_ended = [this](const std::string& id) { dispatcher_->VideoEnded(id); };
+  parts.list_workers = [this] { return dispatcher_->ListWorkers(); };
+  videos_ = std::make_unique<VideoService>(std::move(parts), VideoServiceOptions());
+
+  TrainingParts training;
+  training.store = training_store_.get();
+  training.artifacts = artifacts_.get();
+  training.hub = &training_hub_;
+  training.metrics = &metrics_;
+  training.runs_changed = [this] { dispatcher_->RunsChanged(); };
+  training.run_ended = [this](const std::string& id) { dispatcher_->RunEnded(id); };
+  training_ = std::make_unique<TrainingService>(std::move(training), TrainingServiceOptions());
 }
 
 void ServerImpl::SetHealth(bool serving) {
@@ -258,6 +288,7 @@ void ServerImpl::Shutdown(absl::Duration grace) {
     }
   }
   if (videos_ != nullptr) videos_->StopWatches();
+  if (training_ != nullptr) training_->StopWatches();
   if (dispatcher_ != nullptr) dispatcher_->Shutdown();
   if (grpc_ != nullptr) {
     grpc_->Shutdown(std::chrono::system_clock::now() + kEndCalls);
@@ -266,6 +297,7 @@ void ServerImpl::Shutdown(absl::Duration grace) {
   metrics_.ClearSources();
   grpc_.reset();
   videos_.reset();
+  training_.reset();
   dispatcher_.reset();
 }
 

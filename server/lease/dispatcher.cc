@@ -1,35 +1,79 @@
 #include "server/lease/dispatcher.h"
 
-#include <utility>
-
 #include "server/lease/lease_manager.h"
+#include "server/lease/training_manager.h"
+#include "svi/v1/worker_service.grpc.pb.h"
 
 namespace svi::server {
 
-Dispatcher::Dispatcher(JobStore* store, ArtifactStore* artifacts, EventHub* hub, ServerMetrics* metrics,
-                       DispatcherOptions options)
-    : manager_(std::make_unique<LeaseManager>(store, artifacts, hub, metrics, std::move(options))) {}
+// Hands each stream to who deals with its kind.
+class WorkerApi final : public v1::WorkerService::CallbackService {
+ public:
+  WorkerApi(LeaseManager* leases, TrainingManager* trainers) : leases_(leases), trainers_(trainers) {}
 
-Dispatcher::~Dispatcher() = default;
+  grpc::ServerBidiReactor<v1::WorkerMessage, v1::ServerMessage>* Work(
+      grpc::CallbackServerContext* context) override {
+    return leases_->Accept(context);
+  }
+  grpc::ServerBidiReactor<v1::TrainerMessage, v1::TrainerOrder>* Train(
+      grpc::CallbackServerContext* context) override {
+    return trainers_->Accept(context);
+  }
 
-absl::Status Dispatcher::Start() { return manager_->Start(); }
+ private:
+  LeaseManager* const leases_;
+  TrainingManager* const trainers_;
+};
 
-void Dispatcher::WorkChanged() { manager_->WorkChanged(); }
+Dispatcher::Dispatcher(const DispatcherParts& parts, const DispatcherOptions& options)
+    : leases_(std::make_unique<LeaseManager>(parts.store, parts.training, parts.artifacts, parts.hub,
+                                             parts.metrics, options)),
+      // Clips may wait for a LoRA that is published now.
+      trainers_(std::make_unique<TrainingManager>(parts.training, parts.artifacts, parts.training_hub,
+                                                  parts.metrics, options,
+                                                  [this] { leases_->WorkChanged(); })),
+      api_(std::make_unique<WorkerApi>(leases_.get(), trainers_.get())) {}
 
-void Dispatcher::VideoEnded(const std::string& video_id) { manager_->VideoEnded(video_id); }
+Dispatcher::~Dispatcher() { Shutdown(); }
 
-std::vector<v1::Worker> Dispatcher::ListWorkers() const { return manager_->ListWorkers(); }
+absl::Status Dispatcher::Start() {
+  const absl::Status started = leases_->Start();
+  return started.ok() ? trainers_->Start() : started;
+}
 
-void Dispatcher::StopAssigning() { manager_->StopAssigning(); }
+void Dispatcher::WorkChanged() { leases_->WorkChanged(); }
 
-bool Dispatcher::Idle() const { return manager_->WaitIdle(absl::InfinitePast()); }
+void Dispatcher::RunsChanged() { trainers_->WorkChanged(); }
 
-bool Dispatcher::WaitIdle(absl::Time deadline) const { return manager_->WaitIdle(deadline); }
+void Dispatcher::VideoEnded(const std::string& video_id) { leases_->JobEnded(video_id); }
 
-void Dispatcher::Shutdown() { manager_->Shutdown(); }
+void Dispatcher::RunEnded(const std::string& run_id) { trainers_->JobEnded(run_id); }
 
-void Dispatcher::RunOnce(absl::Time now) { manager_->RunOnce(now); }
+std::vector<v1::Worker> Dispatcher::ListWorkers() const { return leases_->ListWorkers(); }
 
-grpc::Service* Dispatcher::worker_service() { return manager_.get(); }
+std::vector<v1::Worker> Dispatcher::ListTrainers() const { return trainers_->ListWorkers(); }
+
+void Dispatcher::StopAssigning() {
+  leases_->StopAssigning();
+  trainers_->StopAssigning();
+}
+
+bool Dispatcher::Idle() const { return leases_->WaitIdle(absl::InfinitePast()); }
+
+bool Dispatcher::TrainersIdle() const { return trainers_->WaitIdle(absl::InfinitePast()); }
+
+bool Dispatcher::WaitIdle(absl::Time deadline) const { return leases_->WaitIdle(deadline); }
+
+void Dispatcher::Shutdown() {
+  trainers_->Shutdown();
+  leases_->Shutdown();
+}
+
+void Dispatcher::RunOnce(absl::Time now) {
+  leases_->RunOnce(now);
+  trainers_->RunOnce(now);
+}
+
+grpc::Service* Dispatcher::worker_service() { return api_.get(); }
 
 }  // namespace svi::server

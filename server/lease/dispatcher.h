@@ -1,4 +1,5 @@
-// The Dispatcher: hands clips to workers, one lease a clip, and takes the finished clips back.
+// The Dispatcher: hands clips to workers, one lease a clip, and training runs to trainers, and takes back
+// what they make.
 #ifndef SVI_SERVER_LEASE_DISPATCHER_H_
 #define SVI_SERVER_LEASE_DISPATCHER_H_
 
@@ -11,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "server/stream/event_hub.h"
 #include "svi/v1/resources.pb.h"
 
 namespace grpc {
@@ -20,10 +22,12 @@ class Service;
 namespace svi::server {
 
 class ArtifactStore;
-class EventHub;
 class JobStore;
 class LeaseManager;
 class ServerMetrics;
+class TrainingManager;
+class TrainingStore;
+class WorkerApi;
 
 struct DispatcherOptions {
   // How often workers are told to send a heartbeat.
@@ -31,45 +35,63 @@ struct DispatcherOptions {
   // A worker that sends nothing for this long loses its lease and its stream. Also how long a worker that was
   // cut off, or whose server restarted, has to come back to its lease.
   absl::Duration lease_timeout = absl::Seconds(10);
-  // Attempts at one clip, after which the video is FAILED.
+  // Attempts at one clip or run, after which the video or the run is FAILED.
   uint32_t max_attempts = 3;
   // Larger uploads are refused.
   uint64_t max_clip_bytes = uint64_t{2} << 30;
   uint64_t max_carry_bytes = uint64_t{4} << 30;
+  uint64_t max_lora_bytes = uint64_t{16} << 30;
   // How often the loop looks at the clock when nothing else happens (real time).
   absl::Duration tick = absl::Milliseconds(500);
   // What time it is; tests put their own here.
   std::function<absl::Time()> clock = [] { return absl::Now(); };
 };
 
+// All borrowed; they must outlive the Dispatcher.
+struct DispatcherParts {
+  JobStore* store = nullptr;
+  TrainingStore* training = nullptr;
+  ArtifactStore* artifacts = nullptr;
+  EventHub* hub = nullptr;
+  TrainingHub* training_hub = nullptr;
+  ServerMetrics* metrics = nullptr;
+};
+
 // Thread-safe. Order of life: construct → Start() → register worker_service() with the gRPC server → … →
 // StopAssigning() → WaitIdle() → Shutdown() → shut the gRPC server down → destroy. The gRPC server must be
-// gone before the Dispatcher is. The pointers given to the constructor are borrowed and must outlive it.
+// gone before the Dispatcher is.
 class Dispatcher {
  public:
-  Dispatcher(JobStore* store, ArtifactStore* artifacts, EventHub* hub, ServerMetrics* metrics,
-             DispatcherOptions options);
+  Dispatcher(const DispatcherParts& parts, const DispatcherOptions& options);
   ~Dispatcher();  // calls Shutdown()
   Dispatcher(const Dispatcher&) = delete;
   Dispatcher& operator=(const Dispatcher&) = delete;
 
   // Takes over the leases that the store still holds (their workers have lease_timeout to come back) and
-  // starts the loop. An error of the store is returned and nothing is started.
+  // starts the loops. An error of the store is returned.
   [[nodiscard]] absl::Status Start();
 
   // Some clip may have become leasable: call after CreateVideo and AppendPrompts. Returns at once.
   void WorkChanged();
+  // Likewise for training runs: call after CreateTrainingRun.
+  void RunsChanged();
 
   // The video was cancelled or deleted: its worker is told to stop. Returns at once.
   void VideoEnded(const std::string& video_id);
+  // Likewise for a training run that was cancelled.
+  void RunEnded(const std::string& run_id);
 
-  // Workers with an open stream, by name.
+  // Workers, and trainers, with an open stream, by name.
   std::vector<v1::Worker> ListWorkers() const;
+  std::vector<v1::Worker> ListTrainers() const;
 
   // No more leases from now on; those that are held go on.
   void StopAssigning();
-  // True if no worker holds a lease.
+  // True if no worker holds the lease of a clip. Training runs do not count: they take days, and go on while
+  // the server is away.
   bool Idle() const;
+  // True if no trainer holds a lease.
+  bool TrainersIdle() const;
   // Waits until Idle() or the deadline (real time); returns Idle().
   bool WaitIdle(absl::Time deadline) const;
 
@@ -85,7 +107,9 @@ class Dispatcher {
   grpc::Service* worker_service();
 
  private:
-  std::unique_ptr<LeaseManager> manager_;
+  std::unique_ptr<LeaseManager> leases_;
+  std::unique_ptr<TrainingManager> trainers_;
+  std::unique_ptr<WorkerApi> api_;
 };
 
 }  // namespace svi::server

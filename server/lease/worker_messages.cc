@@ -2,65 +2,21 @@
 
 #include <algorithm>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "client/lora_name.h"
-#include "client/utf8.h"
+#include "server/lease/clip_measures.h"
 
 namespace svi::server {
 namespace {
 
 constexpr absl::string_view kVideoPrefix = "videos/";
-constexpr size_t kMaxVideoIdBytes = 128;
-constexpr size_t kMaxLabelBytes = 256;  // version, device, model
 constexpr size_t kMaxNegativePrompt = 16384;
 constexpr int kMaxWarmVideos = 4096;
 constexpr uint32_t kMaxFrames = 257;
 constexpr uint32_t kMaxSide = 4096;
 constexpr uint32_t kMaxFps = 120;
 constexpr uint32_t kMaxSteps = 1000000;
-constexpr int64_t kMaxSeconds = int64_t{400} * 24 * 3600;
-constexpr size_t kSha256Bytes = 32;
-
-bool IsWorkerId(absl::string_view id) {
-  return !id.empty() && id.size() <= 64 && std::all_of(id.begin(), id.end(), [](unsigned char c) {
-    return absl::ascii_islower(c) || absl::ascii_isdigit(c) || c == '-';
-  });
-}
-
-// Keys of artifacts are made from it, so nothing that means something in a path.
-bool IsVideoId(absl::string_view id) {
-  return !id.empty() && id.size() <= kMaxVideoIdBytes &&
-         std::all_of(id.begin(), id.end(), [](unsigned char c) {
-           return absl::ascii_islower(c) || absl::ascii_isdigit(c) || c == '-' || c == '_';
-         });
-}
-
-absl::Status CheckLength(absl::string_view field, const std::string& value, size_t limit) {
-  if (value.size() <= limit) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat(field, ": at most ", limit, " bytes"));
-}
-
-absl::Status CheckRange(absl::string_view field, uint64_t value, uint64_t low, uint64_t high) {
-  if (value >= low && value <= high) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat(field, ": ", value, " is not in ", low, "..", high));
-}
-
-absl::Status CheckDuration(absl::string_view field, const google::protobuf::Duration& value) {
-  if (value.seconds() >= 0 && value.seconds() <= kMaxSeconds && value.nanos() >= 0 &&
-      value.nanos() < 1000000000) {
-    return absl::OkStatus();
-  }
-  return absl::InvalidArgumentError(absl::StrCat(field, ": not a duration of 0..", kMaxSeconds, " seconds"));
-}
-
-absl::Status First(std::initializer_list<absl::Status> checks) {
-  for (const absl::Status& check : checks) {
-    if (!check.ok()) return check;
-  }
-  return absl::OkStatus();
-}
 
 }  // namespace
 
@@ -96,8 +52,7 @@ absl::Status CheckChunk(const v1::ClipChunk& message) {
   if (message.kind() != v1::ARTIFACT_KIND_CLIP && message.kind() != v1::ARTIFACT_KIND_CARRY) {
     return absl::InvalidArgumentError("clip_chunk.kind: not a known kind");
   }
-  if (message.data().empty()) return absl::InvalidArgumentError("clip_chunk.data: empty");
-  return CheckLength("clip_chunk.data", message.data(), kMaxChunkBytes);
+  return CheckData("clip_chunk.data", message.data());
 }
 
 absl::Status CheckDone(const v1::ClipDone& message) {
@@ -114,6 +69,7 @@ absl::Status CheckDone(const v1::ClipDone& message) {
       CheckDuration("clip_done.denoise_time", message.denoise_time()),
       CheckDuration("clip_done.decode_time", message.decode_time()),
       CheckDuration("clip_done.mux_time", message.mux_time()),
+      CheckMeasures(message),
   });
 }
 
@@ -134,7 +90,7 @@ absl::StatusOr<Lease> ParseLease(const v1::LeaseId& id) {
     return absl::InvalidArgumentError("lease.video: not `videos/{id}`");
   }
   video.remove_prefix(kVideoPrefix.size());
-  if (!IsVideoId(video)) return absl::InvalidArgumentError("lease.video: not `videos/{id}`");
+  if (!IsJobId(video)) return absl::InvalidArgumentError("lease.video: not `videos/{id}`");
   if (id.epoch() == 0) return absl::InvalidArgumentError("lease.epoch: 0");
   return Lease{std::string(video), id.clip_index(), id.epoch()};
 }
@@ -149,43 +105,6 @@ v1::LeaseId ToLeaseId(const Lease& lease) {
 
 std::string ToString(const Lease& lease) {
   return absl::StrCat(lease.video_id, "/", lease.clip_index, " e", lease.epoch);
-}
-
-bool SameLease(const Lease& a, const Lease& b) {
-  return a.video_id == b.video_id && a.clip_index == b.clip_index && a.epoch == b.epoch;
-}
-
-std::string CleanText(absl::string_view text, size_t max_bytes) {
-  std::string clean;
-  while (!text.empty()) {
-    size_t length = Utf8Length(text);
-    const bool keep =
-        length > 1 || (length == 1 && !absl::ascii_iscntrl(static_cast<unsigned char>(text[0])));
-    length = std::max<size_t>(length, 1);
-    if (clean.size() + (keep ? length : 1) > max_bytes) break;
-    if (keep) {
-      clean.append(text.data(), length);
-    } else {
-      clean.push_back('?');
-    }
-    text.remove_prefix(length);
-  }
-  return clean;
-}
-
-v1::Failure CleanFailure(const v1::Failure& failure) {
-  v1::Failure clean;
-  // 1..16 are google.rpc.Code's errors.
-  clean.set_code(failure.code() >= 1 && failure.code() <= 16 ? failure.code()
-                                                             : static_cast<int>(absl::StatusCode::kUnknown));
-  for (const char c : failure.reason().substr(0, kMaxFailureReasonBytes)) {
-    const auto byte = static_cast<unsigned char>(c);
-    clean.mutable_reason()->push_back(absl::ascii_isalnum(byte) ? absl::ascii_toupper(byte) : '_');
-  }
-  if (clean.reason().empty()) clean.set_reason("WORKER_FAILED");
-  clean.set_message(CleanText(failure.message(), kMaxFailureMessageBytes));
-  if (clean.message().empty()) clean.set_message("The worker failed without saying why.");
-  return clean;
 }
 
 std::string ClipKey(const Lease& lease) {

@@ -3,20 +3,16 @@
 #ifndef SVI_SERVER_LEASE_WORKER_MESSAGES_H_
 #define SVI_SERVER_LEASE_WORKER_MESSAGES_H_
 
-#include <cstddef>
 #include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "server/lease/message_checks.h"
 #include "server/queue/job_store.h"
 #include "svi/v1/worker_service.pb.h"
 
 namespace svi::server {
-
-inline constexpr size_t kMaxChunkBytes = size_t{1} << 20;
-inline constexpr size_t kMaxFailureMessageBytes = 1024;
-inline constexpr size_t kMaxFailureReasonBytes = 64;
 
 // INVALID_ARGUMENT, naming the field, unless every field is within its limits.
 [[nodiscard]] absl::Status CheckRegister(const v1::Register& message);
@@ -34,14 +30,8 @@ inline constexpr size_t kMaxFailureReasonBytes = 64;
 [[nodiscard]] v1::LeaseId ToLeaseId(const Lease& lease);
 // For logs: "<video>/3 e2".
 [[nodiscard]] std::string ToString(const Lease& lease);
-[[nodiscard]] bool SameLease(const Lease& a, const Lease& b);
-
-// `text` with everything that is not valid UTF-8, and control characters, replaced by '?', cut to at most
-// `max_bytes` without splitting a character.
-[[nodiscard]] std::string CleanText(absl::string_view text, size_t max_bytes);
-// A worker's failure as it may be stored and shown: a known code, a bounded reason in UPPER_SNAKE_CASE,
-// bounded text.
-[[nodiscard]] v1::Failure CleanFailure(const v1::Failure& failure);
+// The id of its video.
+[[nodiscard]] inline const std::string& JobOf(const Lease& lease) { return lease.video_id; }
 
 // Where the artifacts of a leased clip are kept. The epoch is in the name, so that a late upload cannot touch
 // the file of a later lease.

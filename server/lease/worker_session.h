@@ -1,4 +1,4 @@
-// What the LeaseManager knows of a connected worker, and of a clip that is held.
+// What a LeaseLedger knows of a connected worker and of a lease, and what that is for clips.
 #ifndef SVI_SERVER_LEASE_WORKER_SESSION_H_
 #define SVI_SERVER_LEASE_WORKER_SESSION_H_
 
@@ -23,60 +23,105 @@ namespace svi::server {
 //   (open) ─Register─▶ IDLE ─Assign─▶ BUSY ─accepted, failed─▶ IDLE
 //                                     BUSY ─lease taken away─▶ STOPPING ─the worker says it stopped─▶ IDLE
 // Each of them turns into DRAINING, for good, when the worker says so; a draining worker gets no more leases.
-struct WorkerSession {
-  std::shared_ptr<WorkerStream> stream;
+//
+// `Kind` names the types of one kind of lease: ClipKind below, RunKind in trainer_session.h.
+template <typename Kind>
+struct SessionOf {
+  std::shared_ptr<typename Kind::Stream> stream;
   bool registered = false;
-  std::string id;               // worker_id
-  v1::Register profile;         // as registered, without the LoRAs
-  std::set<std::string> loras;  // that it can apply, as it told last
+  std::string id;                   // worker_id
+  typename Kind::Register profile;  // as registered, without lists of names
   absl::Time connected;
   absl::Time idle_since;
   bool draining = false;
-  std::optional<std::string> video_id;  // the video whose lease it holds
+  std::optional<std::string> job;  // id of the video or the run whose lease it holds
   // The last lease that it was told to drop.
-  std::optional<Lease> cancelled;
+  std::optional<typename Kind::Lease> cancelled;
   // It has not yet shown that it dropped it: no new lease until then. It named it last at stopping_since.
   bool stopping = false;
   absl::Time stopping_since;
-  // Its most recent clip on this stream: (video, index). The worker still has this video's picture and carry.
-  std::optional<std::pair<std::string, uint32_t>> last_commit;
-  uint64_t clips_done = 0;
 
   [[nodiscard]] std::string name() const { return "workers/" + id; }
-  [[nodiscard]] bool idle() const { return registered && !draining && !video_id && !stopping; }
+  [[nodiscard]] bool idle() const { return registered && !draining && !job && !stopping; }
 };
 
 // A lease that the store has given out through us, or that was held when the server started.
-struct HeldClip {
-  HeldClip(Lease held, std::string worker, ArtifactUpload clip_upload, ArtifactUpload carry_upload,
-           InputFeed feed)
-      : lease(std::move(held)),
-        worker_id(std::move(worker)),
-        clip(std::move(clip_upload)),
-        carry(std::move(carry_upload)),
-        inputs(std::move(feed)) {}
+template <typename Kind>
+struct HeldOf {
+  HeldOf(typename Kind::Lease held, std::string worker)
+      : lease(std::move(held)), worker_id(std::move(worker)) {}
 
-  Lease lease;
+  typename Kind::Lease lease;
   std::string worker_id;
-  std::vector<std::string>
-      loras;             // that the clip needs; empty if the lease is from before the server started
   uint32_t attempt = 0;  // 0: not known, the lease is from before the server started
   // Given out by a server before this one; its worker has not come back yet.
   bool recovered = false;
   // The worker has named the lease: it knows that it has it.
   bool acknowledged = false;
   // The worker's stream; null while it is cut off, and then it has until `deadline` to come back.
-  WorkerSession* session = nullptr;
+  typename Kind::Session* session = nullptr;
   absl::Time deadline = absl::InfiniteFuture();
   // When the worker named the lease last, or was given the last of its inputs.
   absl::Time last_named = absl::InfinitePast();
+  // How it ended; set while the store has yet to be told (it is retried in each pass).
+  std::variant<std::monostate, typename Kind::Finished, JobStore::FailedAttempt> outcome;
+
+  [[nodiscard]] bool open() const { return std::holds_alternative<std::monostate>(outcome); }
+};
+
+struct WorkerSession;
+struct HeldClip;
+
+struct ClipKind {
+  using Incoming = v1::WorkerMessage;
+  using Outgoing = v1::ServerMessage;
+  using Stream = WorkerStream;
+  using LeaseId = v1::LeaseId;
+  using Register = v1::Register;
+  using Registered = v1::Registered;
+  using Heartbeat = v1::Heartbeat;
+  using Failed = v1::ClipFailed;
+  using Lease = server::Lease;
+  using HeldLease = JobStore::HeldLease;
+  using Finished = FinishedClip;
+  using Session = WorkerSession;
+  using Held = HeldClip;
+
+  // For messages: what a worker works on, and what comes of it.
+  static constexpr char kWork[] = "clip";
+  static constexpr char kResult[] = "clip";
+  // Reasons of a cancel message.
+  static constexpr char kRefused[] = "CLIP_REFUSED";
+  static constexpr char kEnded[] = "VIDEO_CANCELLED";
+
+  static v1::LeaseId* MutableAccepted(v1::ServerMessage& message) {
+    return message.mutable_clip_accepted()->mutable_lease();
+  }
+};
+
+struct WorkerSession : SessionOf<ClipKind> {
+  std::set<std::string> loras;  // that it can apply, as it told last
+  // Its most recent clip on this stream: (video, index). The worker still has this video's picture and carry.
+  std::optional<std::pair<std::string, uint32_t>> last_commit;
+  uint64_t clips_done = 0;
+};
+
+struct HeldClip : HeldOf<ClipKind> {
+  HeldClip(Lease held, std::string worker, ArtifactUpload clip_upload, ArtifactUpload carry_upload,
+           InputFeed feed)
+      : HeldOf(std::move(held), std::move(worker)),
+        clip(std::move(clip_upload)),
+        carry(std::move(carry_upload)),
+        inputs(std::move(feed)) {}
+
+  // That the clip needs its worker to have; empty if the lease is from before the server started.
+  std::vector<std::string> loras;
   ArtifactUpload clip;
   ArtifactUpload carry;
   InputFeed inputs;
-  // How it ended; set while the store has yet to be told (it is retried in each pass).
-  std::variant<std::monostate, FinishedClip, JobStore::FailedAttempt> outcome;
 
-  [[nodiscard]] bool open() const { return std::holds_alternative<std::monostate>(outcome); }
+  // The worker has been sent all that it needs.
+  [[nodiscard]] bool supplied() const { return inputs.done(); }
 };
 
 }  // namespace svi::server

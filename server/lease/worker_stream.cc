@@ -4,25 +4,28 @@
 
 namespace svi::server {
 
-void WorkerStream::Open() {
+template <typename Incoming, typename Outgoing>
+void WorkerStreamOf<Incoming, Outgoing>::Open() {
   absl::MutexLock lock(&mu_);
-  self_ = shared_from_this();
+  self_ = this->shared_from_this();
   last_read_ = clock_();
   reading_ = true;
-  StartRead(&incoming_);
+  this->StartRead(&incoming_);
 }
 
-void WorkerStream::ReadNext() {
+template <typename Incoming, typename Outgoing>
+void WorkerStreamOf<Incoming, Outgoing>::ReadNext() {
   absl::MutexLock lock(&mu_);
   if (closing_ || reading_) return;
   // The silence of the peer starts when we listen again.
   last_read_ = clock_();
   reading_ = true;
   incoming_.Clear();
-  StartRead(&incoming_);
+  this->StartRead(&incoming_);
 }
 
-void WorkerStream::Send(v1::ServerMessage message) {
+template <typename Incoming, typename Outgoing>
+void WorkerStreamOf<Incoming, Outgoing>::Send(Outgoing message) {
   absl::MutexLock lock(&mu_);
   if (closing_) return;
   if (outgoing_.size() >= kMaxOutgoing) {
@@ -33,31 +36,35 @@ void WorkerStream::Send(v1::ServerMessage message) {
   outgoing_.push_back(std::move(message));
   if (writing_) return;
   writing_ = true;
-  StartWrite(&outgoing_.front());
+  this->StartWrite(&outgoing_.front());
 }
 
-void WorkerStream::Close(const grpc::Status& status, bool abort) {
+template <typename Incoming, typename Outgoing>
+void WorkerStreamOf<Incoming, Outgoing>::Close(const grpc::Status& status, bool abort) {
   absl::MutexLock lock(&mu_);
   CloseLocked(status);
   if (abort && writing_ && context_ != nullptr) context_->TryCancel();
 }
 
-void WorkerStream::CloseLocked(const grpc::Status& status) {
+template <typename Incoming, typename Outgoing>
+void WorkerStreamOf<Incoming, Outgoing>::CloseLocked(const grpc::Status& status) {
   if (closing_) return;
   closing_ = true;
   close_status_ = status;
   if (writing_) return;  // OnWriteDone finishes
   finished_ = true;
-  Finish(close_status_);
+  this->Finish(close_status_);
 }
 
-absl::Time WorkerStream::last_sign_of_life() const {
+template <typename Incoming, typename Outgoing>
+absl::Time WorkerStreamOf<Incoming, Outgoing>::last_sign_of_life() const {
   absl::MutexLock lock(&mu_);
   return reading_ ? last_read_ : clock_();
 }
 
-void WorkerStream::OnReadDone(bool ok) {
-  auto self = shared_from_this();
+template <typename Incoming, typename Outgoing>
+void WorkerStreamOf<Incoming, Outgoing>::OnReadDone(bool ok) {
+  auto self = this->shared_from_this();
   {
     absl::MutexLock lock(&mu_);
     reading_ = false;
@@ -71,7 +78,8 @@ void WorkerStream::OnReadDone(bool ok) {
   }
 }
 
-void WorkerStream::OnWriteDone(bool ok) {
+template <typename Incoming, typename Outgoing>
+void WorkerStreamOf<Incoming, Outgoing>::OnWriteDone(bool ok) {
   bool drained = false;
   {
     absl::MutexLock lock(&mu_);
@@ -81,27 +89,31 @@ void WorkerStream::OnWriteDone(bool ok) {
     if (closing_) {
       if (!finished_) {
         finished_ = true;
-        Finish(close_status_);
+        this->Finish(close_status_);
       }
       return;
     }
     drained = outgoing_.empty();
     if (!drained) {
       writing_ = true;
-      StartWrite(&outgoing_.front());
+      this->StartWrite(&outgoing_.front());
     }
   }
-  if (drained && !events_->OutgoingDrained(shared_from_this())) {
+  if (drained && !events_->OutgoingDrained(this->shared_from_this())) {
     Close({grpc::StatusCode::UNAVAILABLE, "the server is stopping"});
   }
 }
 
-void WorkerStream::OnDone() {
-  std::shared_ptr<WorkerStream> self;
+template <typename Incoming, typename Outgoing>
+void WorkerStreamOf<Incoming, Outgoing>::OnDone() {
+  std::shared_ptr<WorkerStreamOf> self;
   absl::MutexLock lock(&mu_);
   context_ = nullptr;
   outgoing_.clear();
   self = std::move(self_);
 }
+
+template class WorkerStreamOf<v1::WorkerMessage, v1::ServerMessage>;
+template class WorkerStreamOf<v1::TrainerMessage, v1::TrainerOrder>;
 
 }  // namespace svi::server

@@ -17,31 +17,38 @@
 
 namespace svi::server {
 
-class WorkerStream;
+template <typename Incoming, typename Outgoing>
+class WorkerStreamOf;
 
 // What a stream reports. Called on gRPC's threads: must return at once. False: nobody listens any more, and
 // the stream ends itself with UNAVAILABLE.
+template <typename Incoming, typename Outgoing>
 class StreamEvents {
  public:
+  using Stream = WorkerStreamOf<Incoming, Outgoing>;
+
   virtual ~StreamEvents() = default;
   // The next message is read only after ReadNext().
-  [[nodiscard]] virtual bool MessageRead(std::shared_ptr<WorkerStream> stream, v1::WorkerMessage message) = 0;
+  [[nodiscard]] virtual bool MessageRead(std::shared_ptr<Stream> stream, Incoming message) = 0;
   // Everything given to Send() is written: there is room for bulk data.
-  [[nodiscard]] virtual bool OutgoingDrained(std::shared_ptr<WorkerStream> stream) = 0;
+  [[nodiscard]] virtual bool OutgoingDrained(std::shared_ptr<Stream> stream) = 0;
   // The peer is gone or has ended its side; nothing more will be read.
-  virtual void StreamEnded(std::shared_ptr<WorkerStream> stream) = 0;
+  virtual void StreamEnded(std::shared_ptr<Stream> stream) = 0;
 };
 
 // Thread-safe. Keeps itself alive from Open() until gRPC is done with it; others may hold it longer, and then
 // every call is a no-op.
-class WorkerStream final : public grpc::ServerBidiReactor<v1::WorkerMessage, v1::ServerMessage>,
-                           public std::enable_shared_from_this<WorkerStream> {
+template <typename Incoming, typename Outgoing>
+class WorkerStreamOf final : public grpc::ServerBidiReactor<Incoming, Outgoing>,
+                             public std::enable_shared_from_this<WorkerStreamOf<Incoming, Outgoing>> {
  public:
   // Messages that may wait to be written. Bulk data is sent only when the queue is empty, so only a peer that
   // has stopped reading ever gets here.
   static constexpr size_t kMaxOutgoing = 64;
 
-  WorkerStream(grpc::CallbackServerContext* context, StreamEvents* events, std::function<absl::Time()> clock)
+  using Events = StreamEvents<Incoming, Outgoing>;
+
+  WorkerStreamOf(grpc::CallbackServerContext* context, Events* events, std::function<absl::Time()> clock)
       : events_(events), clock_(std::move(clock)), context_(context) {}
 
   // Starts reading.
@@ -49,7 +56,7 @@ class WorkerStream final : public grpc::ServerBidiReactor<v1::WorkerMessage, v1:
   // The message given to MessageRead is dealt with: read the next one.
   void ReadNext() ABSL_LOCKS_EXCLUDED(mu_);
   // Queues a message. A peer that lets kMaxOutgoing of them pile up loses the stream.
-  void Send(v1::ServerMessage message) ABSL_LOCKS_EXCLUDED(mu_);
+  void Send(Outgoing message) ABSL_LOCKS_EXCLUDED(mu_);
   // Ends the stream with `status` after the write in flight; what is queued behind it is dropped. `abort`:
   // the peer is likely gone, so do not wait for a write that cannot end.
   void Close(const grpc::Status& status, bool abort = false) ABSL_LOCKS_EXCLUDED(mu_);
@@ -64,14 +71,14 @@ class WorkerStream final : public grpc::ServerBidiReactor<v1::WorkerMessage, v1:
   void OnDone() override ABSL_LOCKS_EXCLUDED(mu_);
   void CloseLocked(const grpc::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
-  StreamEvents* const events_;
+  Events* const events_;
   const std::function<absl::Time()> clock_;
-  v1::WorkerMessage incoming_;  // gRPC's between StartRead and OnReadDone
+  Incoming incoming_;  // gRPC's between StartRead and OnReadDone
 
   mutable absl::Mutex mu_;
   grpc::CallbackServerContext* context_ ABSL_GUARDED_BY(mu_);  // null once gRPC is done
-  std::shared_ptr<WorkerStream> self_ ABSL_GUARDED_BY(mu_);
-  std::deque<v1::ServerMessage> outgoing_ ABSL_GUARDED_BY(mu_);  // front: in flight, if writing_
+  std::shared_ptr<WorkerStreamOf> self_ ABSL_GUARDED_BY(mu_);
+  std::deque<Outgoing> outgoing_ ABSL_GUARDED_BY(mu_);  // front: in flight, if writing_
   bool writing_ ABSL_GUARDED_BY(mu_) = false;
   bool closing_ ABSL_GUARDED_BY(mu_) = false;   // Close was called
   bool finished_ ABSL_GUARDED_BY(mu_) = false;  // Finish was called
@@ -79,6 +86,9 @@ class WorkerStream final : public grpc::ServerBidiReactor<v1::WorkerMessage, v1:
   bool reading_ ABSL_GUARDED_BY(mu_) = false;
   absl::Time last_read_ ABSL_GUARDED_BY(mu_) = absl::InfinitePast();
 };
+
+using WorkerStream = WorkerStreamOf<v1::WorkerMessage, v1::ServerMessage>;
+using TrainerStream = WorkerStreamOf<v1::TrainerMessage, v1::TrainerOrder>;
 
 }  // namespace svi::server
 

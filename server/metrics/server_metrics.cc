@@ -42,6 +42,26 @@ std::string Label(absl::string_view prefix, const std::string& name) {
   return absl::AsciiStrToLower(absl::StripPrefix(name, prefix));
 }
 
+// Sets family{state} for every state from `first` to `last`, 0 where `counts`, pairs of state and number, has
+// none. `name(state)` starts with `prefix`.
+template <typename State, typename Counts, typename Name>
+void SetByState(prometheus::Family<prometheus::Gauge>& family, State first, State last, const Counts& counts,
+                absl::string_view prefix, const Name& name) {
+  std::map<int, int64_t> by_state;
+  for (const auto& [state, count] : counts) by_state[state] += count;
+  for (int state = first; state <= last; ++state) {
+    family.Add({{"state", Label(prefix, name(static_cast<State>(state)))}})
+        .Set(static_cast<double>(by_state[state]));
+  }
+}
+
+void SetWorkers(prometheus::Family<prometheus::Gauge>& family, const std::vector<v1::Worker>& workers) {
+  std::vector<std::pair<v1::WorkerState, int64_t>> counts;
+  for (const v1::Worker& worker : workers) counts.emplace_back(worker.state(), 1);
+  SetByState(family, v1::WORKER_STATE_IDLE, v1::WORKER_STATE_DRAINING, counts, "WORKER_STATE_",
+             v1::WorkerState_Name<v1::WorkerState>);
+}
+
 // "[::1]:80" → "::1".
 std::string HostOf(const std::string& address) {
   std::string host = address.substr(0, address.rfind(':'));
@@ -79,63 +99,62 @@ class ServerMetrics::Scrape : public prometheus::Collectable {
  public:
   explicit Scrape(std::shared_ptr<prometheus::Registry> registry)
       : registry_(std::move(registry)),
-        queue_depth_(&BuildGauge()
-                          .Name("svi_queue_depth")
-                          .Help("Clips that could be leased now and are not.")
-                          .Register(*registry_)
-                          .Add({})),
-        videos_(&BuildGauge().Name("svi_videos").Help("Videos by state.").Register(*registry_)),
-        workers_(&BuildGauge().Name("svi_workers").Help("Connected workers by state.").Register(*registry_)) {
-  }
+        queue_depth_(MakeFamily("svi_queue_depth", "Clips that could be leased now and are not.").Add({})),
+        loras_(MakeFamily("svi_loras", "Published LoRAs.").Add({})),
+        videos_(MakeFamily("svi_videos", "Videos by state.")),
+        workers_(MakeFamily("svi_workers", "Connected workers by state.")),
+        runs_(MakeFamily("svi_training_runs", "Training runs by state.")),
+        trainers_(MakeFamily("svi_trainers", "Connected workers in training mode, by state.")) {}
 
-  void Set(std::function<absl::StatusOr<JobStore::Counts>()> counts,
-           std::function<std::vector<v1::Worker>()> workers) {
+  void Set(Sources sources) {
     absl::MutexLock lock(&mu_);
-    counts_ = std::move(counts);
-    list_workers_ = std::move(workers);
+    sources_ = std::move(sources);
   }
 
   std::vector<prometheus::MetricFamily> Collect() const override {
     absl::MutexLock lock(&mu_);
-    RefreshVideos();
-    RefreshWorkers();
+    Refresh();
     return registry_->Collect();
   }
 
  private:
-  void RefreshVideos() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    if (!counts_) return;
-    const auto counts = counts_();
-    if (!counts.ok()) return;  // the gauges keep their last value; health says that the store fails
-    queue_depth_->Set(static_cast<double>(counts->leasable_clips));
-    std::map<int, int64_t> by_state;
-    for (const auto& [state, count] : counts->videos) by_state[state] = count;
-    for (int state = v1::VIDEO_STATE_QUEUED; state <= v1::VIDEO_STATE_CANCELLED; ++state) {
-      const auto name = v1::VideoState_Name(static_cast<v1::VideoState>(state));
-      videos_->Add({{"state", Label("VIDEO_STATE_", name)}}).Set(static_cast<double>(by_state[state]));
-    }
+  prometheus::Family<prometheus::Gauge>& MakeFamily(const char* name, const char* help) {
+    return BuildGauge().Name(name).Help(help).Register(*registry_);
   }
 
-  void RefreshWorkers() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    if (!list_workers_) return;
-    std::map<int, int64_t> by_state;
-    for (const auto& worker : list_workers_()) ++by_state[worker.state()];
-    for (int state = v1::WORKER_STATE_IDLE; state <= v1::WORKER_STATE_DRAINING; ++state) {
-      const auto name = v1::WorkerState_Name(static_cast<v1::WorkerState>(state));
-      workers_->Add({{"state", Label("WORKER_STATE_", name)}}).Set(static_cast<double>(by_state[state]));
-    }
+  void Refresh() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    if (sources_.jobs) SetJobs(sources_.jobs());
+    if (sources_.training) SetTraining(sources_.training());
+    if (sources_.workers) SetWorkers(workers_, sources_.workers());
+    if (sources_.trainers) SetWorkers(trainers_, sources_.trainers());
+  }
+
+  // When the store fails, the gauges keep their last value; health says that it does.
+  void SetJobs(const absl::StatusOr<JobStore::Counts>& counts) const {
+    if (!counts.ok()) return;
+    queue_depth_.Set(static_cast<double>(counts->leasable_clips));
+    SetByState(videos_, v1::VIDEO_STATE_QUEUED, v1::VIDEO_STATE_CANCELLED, counts->videos, "VIDEO_STATE_",
+               v1::VideoState_Name<v1::VideoState>);
+  }
+  void SetTraining(const absl::StatusOr<TrainingStore::Counts>& counts) const {
+    if (!counts.ok()) return;
+    loras_.Set(static_cast<double>(counts->loras));
+    SetByState(runs_, v1::TRAINING_STATE_QUEUED, v1::TRAINING_STATE_CANCELLED, counts->runs,
+               "TRAINING_STATE_", v1::TrainingState_Name<v1::TrainingState>);
   }
 
   const std::shared_ptr<prometheus::Registry> registry_;
-  prometheus::Gauge* const queue_depth_;
-  prometheus::Family<prometheus::Gauge>* const videos_;
-  prometheus::Family<prometheus::Gauge>* const workers_;
+  prometheus::Gauge& queue_depth_;
+  prometheus::Gauge& loras_;
+  prometheus::Family<prometheus::Gauge>& videos_;
+  prometheus::Family<prometheus::Gauge>& workers_;
+  prometheus::Family<prometheus::Gauge>& runs_;
+  prometheus::Family<prometheus::Gauge>& trainers_;
   mutable absl::Mutex mu_;
-  std::function<absl::StatusOr<JobStore::Counts>()> counts_ ABSL_GUARDED_BY(mu_);
-  std::function<std::vector<v1::Worker>()> list_workers_ ABSL_GUARDED_BY(mu_);
+  Sources sources_ ABSL_GUARDED_BY(mu_);
 };
 
-ServerMetrics::ServerMetrics() : registry_(std::make_shared<prometheus::Registry>()) {
+ServerMetrics::ServerMetrics() : registry_(std::make_shared<prometheus::Registry>()), drift_(*registry_) {
   auto counter = [this](const char* name, const char* help) {
     return &BuildCounter().Name(name).Help(help).Register(*registry_);
   };
@@ -150,14 +169,24 @@ ServerMetrics::ServerMetrics() : registry_(std::make_shared<prometheus::Registry
       histogram("grpc_server_handling_seconds", "Time from the start of an RPC to its status, seconds.");
   stage_seconds_ = histogram("svi_clip_stage_seconds", "Wall time of a committed clip's stages, seconds.");
   clips_ = counter("svi_clips_total", "Attempts at clips, by how they ended.");
+  training_attempts_ =
+      counter("svi_training_attempts_total", "Attempts at training runs, by how they ended.");
   bytes_served_ = counter("svi_bytes_served_total", "Bytes of artifacts sent, by kind.");
   lease_expiries_ = &counter("svi_lease_expiries_total", "Leases lost to overdue heartbeats.")->Add({});
+  training_lease_expiries_ =
+      &counter("svi_training_lease_expiries_total", "Leases of training runs lost to overdue heartbeats.")
+           ->Add({});
   events_dropped_ =
       &counter("svi_events_dropped_total", "Transient progress that slow watchers did not get.")->Add({});
-  watchers_ = &BuildGauge().Name("svi_watchers").Help("Open watches of videos.").Register(*registry_).Add({});
+  watchers_ = &BuildGauge()
+                   .Name("svi_watchers")
+                   .Help("Open watches of videos and training runs.")
+                   .Register(*registry_)
+                   .Add({});
   scrape_ = std::make_shared<Scrape>(registry_);
   clips_->Add({{"outcome", "committed"}});
-  for (const char* kind : {"clip", "video"}) bytes_served_->Add({{"kind", kind}});
+  training_attempts_->Add({{"outcome", "committed"}});
+  for (const char* kind : {"clip", "video", "lora"}) bytes_served_->Add({{"kind", kind}});
   for (const char* stage : {"encode", "denoise", "decode", "mux"})
     stage_seconds_->Add({{"stage", stage}}, kStageBuckets);
 }
@@ -168,6 +197,7 @@ ServerMetrics::~ServerMetrics() {
 
 void ServerMetrics::ClipCommitted(const v1::Clip& clip) {
   ClipEnded("committed");
+  if (clip.index() > 0 && clip.has_drift()) drift_.Observe(clip.drift());
   const std::array<std::pair<const char*, const google::protobuf::Duration*>, 4> stages = {{
       {"encode", &clip.encode_time()},
       {"denoise", &clip.denoise_time()},
@@ -185,6 +215,12 @@ void ServerMetrics::ClipEnded(absl::string_view outcome) {
 
 void ServerMetrics::LeaseExpired() { lease_expiries_->Increment(); }
 
+void ServerMetrics::TrainingEnded(absl::string_view outcome) {
+  training_attempts_->Add({{"outcome", std::string(outcome)}}).Increment();
+}
+
+void ServerMetrics::TrainingLeaseExpired() { training_lease_expiries_->Increment(); }
+
 void ServerMetrics::BytesServed(absl::string_view kind, uint64_t bytes) {
   bytes_served_->Add({{"kind", std::string(kind)}}).Increment(static_cast<double>(bytes));
 }
@@ -193,12 +229,9 @@ void ServerMetrics::WatchersChanged(int delta) { watchers_->Increment(delta); }
 
 void ServerMetrics::EventsDropped(uint64_t count) { events_dropped_->Increment(static_cast<double>(count)); }
 
-void ServerMetrics::SetSources(std::function<absl::StatusOr<JobStore::Counts>()> counts,
-                               std::function<std::vector<v1::Worker>()> workers) {
-  scrape_->Set(std::move(counts), std::move(workers));
-}
+void ServerMetrics::SetSources(Sources sources) { scrape_->Set(std::move(sources)); }
 
-void ServerMetrics::ClearSources() { scrape_->Set({}, {}); }
+void ServerMetrics::ClearSources() { scrape_->Set({}); }
 
 absl::StatusOr<int> ServerMetrics::Expose(const std::string& address) {
   try {

@@ -18,7 +18,9 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "server/metrics/drift_metrics.h"
 #include "server/queue/job_store.h"
+#include "server/queue/training_store.h"
 #include "svi/v1/resources.pb.h"
 
 namespace svi::server {
@@ -40,7 +42,8 @@ class ServerMetrics {
   ServerMetrics(const ServerMetrics&) = delete;
   ServerMetrics& operator=(const ServerMetrics&) = delete;
 
-  // A clip was committed: svi_clips_total{outcome="committed"} and svi_clip_stage_seconds{stage}.
+  // A clip was committed: svi_clips_total{outcome="committed"}, svi_clip_stage_seconds{stage} and, after a
+  // video's first, svi_clip_drift{measure}.
   void ClipCommitted(const v1::Clip& clip);
   // An attempt at a clip ended without one: svi_clips_total{outcome}, outcome one of "failed" (will be tried
   // again or was the last attempt), "permanent" (another attempt cannot help), "handed_back", "expired",
@@ -48,17 +51,27 @@ class ServerMetrics {
   void ClipEnded(absl::string_view outcome);
   // svi_lease_expiries_total.
   void LeaseExpired();
-  // svi_bytes_served_total{kind}: kind is "clip", "video", "image" or "carry".
+  // An attempt at a training run ended: svi_training_attempts_total{outcome}, outcome "committed" or as in
+  // ClipEnded.
+  void TrainingEnded(absl::string_view outcome);
+  // svi_training_lease_expiries_total.
+  void TrainingLeaseExpired();
+  // svi_bytes_served_total{kind}: kind is "clip", "video", "image", "carry" or "lora".
   void BytesServed(absl::string_view kind, uint64_t bytes);
   // svi_watchers.
   void WatchersChanged(int delta);
   // svi_events_dropped_total.
   void EventsDropped(uint64_t count);
 
-  // Where svi_videos{state}, svi_queue_depth and svi_workers{state} come from; both are asked at each scrape.
+  // Where gauges come from; asked at each scrape. An empty one leaves its gauges as they are.
+  struct Sources {
+    std::function<absl::StatusOr<JobStore::Counts>()> jobs;           // svi_videos{state}, svi_queue_depth
+    std::function<std::vector<v1::Worker>()> workers;                 // svi_workers{state}
+    std::function<absl::StatusOr<TrainingStore::Counts>()> training;  // svi_training_runs{state}, svi_loras
+    std::function<std::vector<v1::Worker>()> trainers;                // svi_trainers{state}
+  };
   // ClearSources must be called before what they refer to goes away.
-  void SetSources(std::function<absl::StatusOr<JobStore::Counts>()> counts,
-                  std::function<std::vector<v1::Worker>()> workers);
+  void SetSources(Sources sources);
   void ClearSources();
 
   // Serves GET /metrics on "HOST:PORT"; returns the port (the one bound if PORT was 0).
@@ -75,6 +88,7 @@ class ServerMetrics {
   class Scrape;  // refreshes the gauges, then collects the registry
 
   std::shared_ptr<prometheus::Registry> registry_;
+  DriftMetrics drift_;
   prometheus::Family<prometheus::Counter>* rpc_started_;
   prometheus::Family<prometheus::Counter>* rpc_handled_;
   prometheus::Family<prometheus::Counter>* rpc_received_;
@@ -82,8 +96,10 @@ class ServerMetrics {
   prometheus::Family<prometheus::Histogram>* rpc_seconds_;
   prometheus::Family<prometheus::Histogram>* stage_seconds_;
   prometheus::Family<prometheus::Counter>* clips_;
+  prometheus::Family<prometheus::Counter>* training_attempts_;
   prometheus::Family<prometheus::Counter>* bytes_served_;
   prometheus::Counter* lease_expiries_;
+  prometheus::Counter* training_lease_expiries_;
   prometheus::Counter* events_dropped_;
   prometheus::Gauge* watchers_;
   std::shared_ptr<Scrape> scrape_;

@@ -34,6 +34,8 @@ struct Lease {
   std::string video_id;
   uint32_t clip_index = 0;
   uint64_t epoch = 0;
+
+  bool operator==(const Lease&) const = default;
 };
 
 // A clip that may be leased now, as the scheduling policy sees it.

@@ -1,17 +1,28 @@
 #include "server/rpc/download_source.h"
 
 #include <algorithm>
+#include <type_traits>
 
 #include "absl/strings/str_cat.h"
 #include "server/rpc/parse.h"
 #include "server/rpc/status.h"
-#include "svi/v1/video_service.pb.h"
 
 namespace svi::server {
 
-MessageSource::Next DownloadSource::Produce(grpc::ByteBuffer* message, absl::Status* status) {
+Download DownloadOf(ArtifactStore* artifacts, const ArtifactRef& artifact) {
+  Download download;
+  download.size = artifact.size;
+  download.sha256 = artifact.sha256;
+  download.read = [artifacts, artifact](uint64_t offset, uint64_t length) {
+    return artifacts->ReadAt(artifact, offset, length);
+  };
+  return download;
+}
+
+template <typename Response>
+MessageSource::Next DownloadSourceOf<Response>::Produce(grpc::ByteBuffer* message, absl::Status* status) {
   if (ended_) return Next::kDone;
-  v1::DownloadResponse response;
+  Response response;
   if (!begun_) {
     auto opened = open_();
     if (!opened.ok()) {
@@ -26,7 +37,7 @@ MessageSource::Next DownloadSource::Produce(grpc::ByteBuffer* message, absl::Sta
       return Next::kDone;
     }
     response.set_total_bytes(download_.size);
-    response.set_clips(download_.clips);
+    if constexpr (std::is_same_v<Response, v1::DownloadResponse>) response.set_clips(download_.clips);
     begun_ = true;
   }
   const uint64_t wanted = std::min(kChunkBytes, download_.size - offset_);
@@ -48,5 +59,8 @@ MessageSource::Next DownloadSource::Produce(grpc::ByteBuffer* message, absl::Sta
   *message = SerializeResponse(response);
   return Next::kMessage;
 }
+
+template class DownloadSourceOf<v1::DownloadResponse>;
+template class DownloadSourceOf<v1::DownloadLoraResponse>;
 
 }  // namespace svi::server

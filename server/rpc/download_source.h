@@ -1,4 +1,4 @@
-// DownloadClip's and DownloadVideo's chunks.
+// DownloadClip's, DownloadVideo's and DownloadLora's chunks.
 #ifndef SVI_SERVER_RPC_DOWNLOAD_SOURCE_H_
 #define SVI_SERVER_RPC_DOWNLOAD_SOURCE_H_
 
@@ -8,8 +8,11 @@
 #include <utility>
 
 #include "absl/status/statusor.h"
+#include "server/artifacts/artifact_store.h"
 #include "server/metrics/server_metrics.h"
 #include "server/rpc/stream_reactor.h"
+#include "svi/v1/training_service.pb.h"
+#include "svi/v1/video_service.pb.h"
 
 namespace svi::server {
 
@@ -23,11 +26,16 @@ struct Download {
   std::function<absl::StatusOr<std::string>(uint64_t offset, uint64_t length)> read;
 };
 
-class DownloadSource : public MessageSource {
+// All of an artifact.
+[[nodiscard]] Download DownloadOf(ArtifactStore* artifacts, const ArtifactRef& artifact);
+
+// `Response`: v1::DownloadResponse or v1::DownloadLoraResponse.
+template <typename Response>
+class DownloadSourceOf : public MessageSource {
  public:
   // `open` runs once, with the first Produce. `kind`: of svi_bytes_served_total.
-  DownloadSource(std::function<absl::StatusOr<Download>()> open, uint64_t offset, std::string kind,
-                 ServerMetrics* metrics)
+  DownloadSourceOf(std::function<absl::StatusOr<Download>()> open, uint64_t offset, std::string kind,
+                   ServerMetrics* metrics)
       : open_(std::move(open)), offset_(offset), kind_(std::move(kind)), metrics_(metrics) {}
   void Start(std::function<void()>) override {}
   // OUT_OF_RANGE: the offset is beyond the end. DATA_LOSS: the file is shorter than it should be.
@@ -42,6 +50,9 @@ class DownloadSource : public MessageSource {
   bool begun_ = false;
   bool ended_ = false;
 };
+
+using DownloadSource = DownloadSourceOf<v1::DownloadResponse>;
+using LoraDownloadSource = DownloadSourceOf<v1::DownloadLoraResponse>;
 
 }  // namespace svi::server
 

@@ -17,7 +17,7 @@ absl::Status GenerateSource::Create(v1::Video* video) {
   if (!id.ok()) return id.status();
   const auto& parts = handlers_->parts();
   WatchOptions options;
-  options.video_id = *id;
+  options.id = *id;
   watch_ = std::make_unique<VideoWatch>(parts.store, parts.hub, stopping_, std::move(options));
   watch_->Subscribe(wake_);
   return absl::OkStatus();

@@ -10,6 +10,8 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "client/lora_name.h"
 #include "server/rpc/status.h"
 
 namespace svi::server {
@@ -28,7 +30,7 @@ absl::Status BadName(absl::string_view expected) {
 
 }  // namespace
 
-std::string NewVideoId() {
+std::string NewId() {
   static constexpr char kAlphabet[] = "abcdefghijklmnopqrstuvwxyz234567";
   std::array<unsigned char, 16> random{};
   // Without a source of randomness ids would collide silently; there is nothing sensible left to do.
@@ -54,10 +56,21 @@ std::string ClipNameOf(absl::string_view id, uint32_t index) {
   return absl::StrCat("videos/", id, "/clips/", index);
 }
 
+std::string TrainingRunName(absl::string_view id) { return absl::StrCat("trainingRuns/", id); }
+
 absl::StatusOr<std::string> ParseVideoName(absl::string_view name) {
-  const std::vector<std::string> parts = absl::StrSplit(name, '/');
-  if (parts.size() != 2 || parts[0] != "videos" || !IsId(parts[1])) return BadName("videos/{id}");
-  return parts[1];
+  if (!absl::ConsumePrefix(&name, "videos/") || !IsId(name)) return BadName("videos/{id}");
+  return std::string(name);
+}
+
+absl::StatusOr<std::string> ParseTrainingRunName(absl::string_view name) {
+  if (!absl::ConsumePrefix(&name, "trainingRuns/") || !IsId(name)) return BadName("trainingRuns/{id}");
+  return std::string(name);
+}
+
+absl::StatusOr<std::string> ParseLoraName(absl::string_view name) {
+  if (absl::ConsumePrefix(&name, "loras/") && IsLoraName(name)) return std::string(name);
+  return InvalidFields({{"name", "must be `loras/{id}`, {id} being 1..128 characters of [A-Za-z0-9._-]"}});
 }
 
 absl::StatusOr<ClipName> ParseClipName(absl::string_view name) {

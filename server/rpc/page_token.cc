@@ -2,6 +2,7 @@
 
 #include <openssl/sha.h>
 
+#include <algorithm>
 #include <vector>
 
 #include "absl/strings/escaping.h"
@@ -44,6 +45,22 @@ absl::StatusOr<PagePlace> ParsePageToken(absl::string_view token, absl::string_v
   if (parts.size() != 2 || !absl::SimpleAtoi(parts[0], &place.first)) return wrong;
   place.second = parts[1];
   return place;
+}
+
+absl::StatusOr<PageRange> ParsePage(int page_size, const std::string& page_token, absl::string_view filter) {
+  PageRange range;
+  range.limit = page_size == 0 ? kDefaultPageSize : std::min(page_size, kMaxPageSize);
+  if (page_token.empty()) return range;
+  auto place = ParsePageToken(page_token, filter);
+  if (!place.ok()) return place.status();
+  range.after = *std::move(place);
+  return range;
+}
+
+std::string StatesFilter(const std::set<int>& states) {
+  std::string text;
+  for (const int state : states) absl::StrAppend(&text, state, ",");
+  return text;
 }
 
 }  // namespace svi::server

@@ -3,6 +3,8 @@
 #define SVI_SERVER_RPC_PAGE_TOKEN_H_
 
 #include <cstdint>
+#include <optional>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -11,6 +13,9 @@
 
 namespace svi::server {
 
+inline constexpr int kDefaultPageSize = 50;
+inline constexpr int kMaxPageSize = 1000;
+
 // (create time in µs, id) of the last resource on the page before.
 using PagePlace = std::pair<int64_t, std::string>;
 
@@ -18,6 +23,17 @@ using PagePlace = std::pair<int64_t, std::string>;
 std::string MakePageToken(const PagePlace& place, absl::string_view filter);
 // INVALID_ARGUMENT with a violation of `page_token`: not ours, damaged, or of another filter.
 absl::StatusOr<PagePlace> ParsePageToken(absl::string_view token, absl::string_view filter);
+
+// Which part of a list is asked for.
+struct PageRange {
+  int limit = 0;
+  std::optional<PagePlace> after;  // nullopt: from the beginning
+};
+// `page_size`, which is not negative: 0 is kDefaultPageSize, more than kMaxPageSize is cut. Errors as
+// ParsePageToken.
+absl::StatusOr<PageRange> ParsePage(int page_size, const std::string& page_token, absl::string_view filter);
+// A filter by states, whatever their order.
+std::string StatesFilter(const std::set<int>& states);
 
 }  // namespace svi::server
 

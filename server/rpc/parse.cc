@@ -2,6 +2,7 @@
 
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 #include <google/protobuf/wire_format_lite.h>
 
 #include <map>
@@ -9,6 +10,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "client/sha256.h"
 #include "client/utf8.h"
 #include "server/rpc/status.h"
 
@@ -74,6 +76,17 @@ absl::Status ParseRequest(const grpc::ByteBuffer& bytes, google::protobuf::Messa
   flat.reserve(bytes.Length());
   for (const auto& slice : slices) flat.append(reinterpret_cast<const char*>(slice.begin()), slice.size());
   return ParseRequestBytes(flat, request);
+}
+
+std::string HashOfRequest(const google::protobuf::Message& request) {
+  std::string bytes;
+  {
+    google::protobuf::io::StringOutputStream stream(&bytes);
+    google::protobuf::io::CodedOutputStream out(&stream);
+    out.SetSerializationDeterministic(true);
+    request.SerializeToCodedStream(&out);
+  }
+  return Sha256::Of(bytes);
 }
 
 grpc::ByteBuffer SerializeResponse(const google::protobuf::Message& response) {

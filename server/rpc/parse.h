@@ -8,6 +8,8 @@
 #include <google/protobuf/message.h>
 #include <grpcpp/support/byte_buffer.h>
 
+#include <string>
+
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 
@@ -17,6 +19,9 @@ namespace svi::server {
 // (each by its path).
 [[nodiscard]] absl::Status ParseRequest(const grpc::ByteBuffer& bytes, google::protobuf::Message* request);
 [[nodiscard]] absl::Status ParseRequestBytes(absl::string_view bytes, google::protobuf::Message* request);
+
+// SHA-256 of a request, 32 bytes: the same request always hashes alike.
+std::string HashOfRequest(const google::protobuf::Message& request);
 
 // The other way; never fails for messages that fit into memory.
 grpc::ByteBuffer SerializeResponse(const google::protobuf::Message& response);

@@ -125,6 +125,12 @@ absl::Status TooBusy(absl::string_view message) {
   return status;
 }
 
+absl::Status WithReason(const absl::Status& status, absl::StatusCode code, absl::string_view reason) {
+  google::rpc::ErrorInfo info;
+  if (status.code() != code || GetErrorInfo(status, &info)) return status;
+  return MakeError(code, reason, status.message());
+}
+
 grpc::Status ToGrpcStatus(const absl::Status& status) {
   if (status.ok()) return grpc::Status::OK;
   const absl::Status visible = ForUsers(status);

@@ -33,6 +33,9 @@ void SetRetryDelay(absl::Status* status, absl::Duration delay);
 // RESOURCE_EXHAUSTED with RetryInfo.
 absl::Status TooBusy(absl::string_view message);
 
+// A store's error with a reason that programs can tell apart, if it has this code and no reason yet.
+absl::Status WithReason(const absl::Status& status, absl::StatusCode code, absl::string_view reason);
+
 // For the wire. Every error gets an ErrorInfo (reason = the code's name if it has none), and RetryInfo if it
 // is RESOURCE_EXHAUSTED or UNAVAILABLE. The message of an INTERNAL, UNKNOWN, DATA_LOSS or UNAVAILABLE error
 // without an ErrorInfo of its own may hold what is not the caller's business: it is logged, and replaced by a

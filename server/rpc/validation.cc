@@ -2,13 +2,16 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "client/lora_name.h"
+#include "client/training_spec.h"
 #include "client/utf8.h"
 #include "server/queue/plan.h"
+#include "server/rpc/page_token.h"
 #include "server/rpc/status.h"
 #include "worker/media/media.h"
 
@@ -178,14 +181,33 @@ void CheckLoras(const v1::VideoSpec& spec, Violations* bad) {
   }
 }
 
+void CheckRequestId(const std::string& request_id, Violations* bad) {
+  if (!request_id.empty() && (request_id.size() > 128 || !IsWord(request_id, "._:-"))) {
+    bad->push_back({"request_id", "must be 1..128 characters of [A-Za-z0-9._:-]"});
+  }
+}
+
+void CheckPageSize(int page_size, Violations* bad) {
+  if (page_size >= 0) return;
+  bad->push_back({"page_size", absl::StrCat("must be 1..", kMaxPageSize, ", or 0 for the default of ",
+                                            kDefaultPageSize, ", is ", page_size)});
+}
+
+// A filter by states; 0 is UNSPECIFIED. `noun`: what would have them.
+void CheckStates(const google::protobuf::RepeatedField<int>& states, bool (*is_valid)(int), const char* noun,
+                 Violations* bad) {
+  for (int i = 0; i < states.size(); ++i) {
+    if (states[i] != 0 && is_valid(states[i])) continue;
+    bad->push_back({absl::StrCat("states[", i, "]"),
+                    absl::StrCat("is not a state that ", noun, " can have: ", states[i])});
+  }
+}
+
 }  // namespace
 
 absl::Status Validate(const v1::CreateVideoRequest& request) {
   Violations bad;
-  if (!request.request_id().empty() &&
-      (request.request_id().size() > 128 || !IsWord(request.request_id(), "._:-"))) {
-    bad.push_back({"request_id", "must be 1..128 characters of [A-Za-z0-9._:-]"});
-  }
+  CheckRequestId(request.request_id(), &bad);
   if (!request.has_spec()) {
     bad.push_back({"spec", "is required"});
     return InvalidFields(bad);
@@ -214,17 +236,34 @@ absl::Status Validate(const v1::AppendPromptsRequest& request) {
 
 absl::Status Validate(const v1::ListVideosRequest& request) {
   Violations bad;
-  if (request.page_size() < 0) {
-    bad.push_back({"page_size", absl::StrCat("must be 1..", kMaxPageSize, ", or 0 for the default of ",
-                                             kDefaultPageSize, ", is ", request.page_size())});
+  CheckPageSize(request.page_size(), &bad);
+  CheckStates(request.states(), v1::VideoState_IsValid, "a video", &bad);
+  return InvalidFields(bad);
+}
+
+absl::Status Validate(const v1::CreateTrainingRunRequest& request) {
+  Violations bad;
+  CheckRequestId(request.request_id(), &bad);
+  if (!request.has_spec()) {
+    bad.push_back({"spec", "is required"});
+    return InvalidFields(bad);
   }
-  for (int i = 0; i < request.states_size(); ++i) {
-    const auto state = request.states(i);
-    if (!v1::VideoState_IsValid(state) || state == v1::VIDEO_STATE_UNSPECIFIED) {
-      bad.push_back(
-          {absl::StrCat("states[", i, "]"), absl::StrCat("is not a state that a video can have: ", state)});
-    }
+  for (SpecFault& fault : CheckTrainingSpec(request.spec())) {
+    bad.push_back({absl::StrCat("spec.", fault.field), std::move(fault.what)});
   }
+  return InvalidFields(bad);
+}
+
+absl::Status Validate(const v1::ListTrainingRunsRequest& request) {
+  Violations bad;
+  CheckPageSize(request.page_size(), &bad);
+  CheckStates(request.states(), v1::TrainingState_IsValid, "a training run", &bad);
+  return InvalidFields(bad);
+}
+
+absl::Status Validate(const v1::ListLorasRequest& request) {
+  Violations bad;
+  CheckPageSize(request.page_size(), &bad);
   return InvalidFields(bad);
 }
 

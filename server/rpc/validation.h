@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "absl/status/status.h"
+#include "svi/v1/training_service.pb.h"
 #include "svi/v1/video_service.pb.h"
 
 namespace svi::server {
@@ -13,8 +14,6 @@ namespace svi::server {
 inline constexpr size_t kMaxImageBytes = size_t{32} << 20;
 inline constexpr size_t kMaxPromptBytes = 16384;
 inline constexpr uint32_t kMaxClips = 100000;
-inline constexpr int kDefaultPageSize = 50;
-inline constexpr int kMaxPageSize = 1000;
 
 // INVALID_ARGUMENT with one BadRequest field violation for each thing that is wrong, paths as in
 // `spec.prompts[2]`. CreateVideo also decodes the picture (bounded in size before any pixel is made), so it
@@ -22,6 +21,9 @@ inline constexpr int kMaxPageSize = 1000;
 [[nodiscard]] absl::Status Validate(const v1::CreateVideoRequest& request);
 [[nodiscard]] absl::Status Validate(const v1::AppendPromptsRequest& request);
 [[nodiscard]] absl::Status Validate(const v1::ListVideosRequest& request);
+[[nodiscard]] absl::Status Validate(const v1::CreateTrainingRunRequest& request);
+[[nodiscard]] absl::Status Validate(const v1::ListTrainingRunsRequest& request);
+[[nodiscard]] absl::Status Validate(const v1::ListLorasRequest& request);
 
 }  // namespace svi::server
 

@@ -1,48 +1,20 @@
 #include "server/rpc/video_handlers.h"
 
-#include <google/protobuf/io/coded_stream.h>
-#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 #include <spdlog/spdlog.h>
 
-#include <algorithm>
 #include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
-#include "client/sha256.h"
 #include "server/rpc/names.h"
 #include "server/rpc/page_token.h"
+#include "server/rpc/parse.h"
 #include "server/rpc/status.h"
 #include "server/rpc/validation.h"
 
 namespace svi::server {
 namespace {
-
-// The same request always hashes alike.
-std::string HashOf(const v1::CreateVideoRequest& request) {
-  std::string bytes;
-  {
-    google::protobuf::io::StringOutputStream stream(&bytes);
-    google::protobuf::io::CodedOutputStream out(&stream);
-    out.SetSerializationDeterministic(true);
-    request.SerializeToCodedStream(&out);
-  }
-  return Sha256::Of(bytes);
-}
-
-std::string FilterText(const std::set<int>& states) {
-  std::string text;
-  for (const int state : states) absl::StrAppend(&text, state, ",");
-  return text;
-}
-
-// The store's errors, with a reason that programs can tell apart.
-absl::Status WithReason(const absl::Status& status, absl::StatusCode code, absl::string_view reason) {
-  google::rpc::ErrorInfo info;
-  if (status.code() != code || GetErrorInfo(status, &info)) return status;
-  return MakeError(code, reason, status.message());
-}
 
 absl::Status VideoError(const absl::Status& status) {
   absl::Status named = WithReason(status, absl::StatusCode::kNotFound, "NOT_FOUND");
@@ -60,9 +32,9 @@ std::optional<uint64_t> ExpectedRevision(const auto& request) {
 absl::StatusOr<v1::Video> VideoHandlers::Create(const v1::CreateVideoRequest& request) {
   if (const auto valid = Validate(request); !valid.ok()) return valid;
   NewVideo video;
-  video.id = NewVideoId();
+  video.id = NewId();
   video.request_id = request.request_id();
-  video.request_hash = HashOf(request);
+  video.request_hash = HashOfRequest(request);
   auto image = parts_.artifacts->Put(absl::StrCat(video.id, "/image"), request.spec().image());
   if (!image.ok()) return image.status();
   video.image = *image;
@@ -80,7 +52,7 @@ absl::StatusOr<v1::Video> VideoHandlers::Create(const v1::CreateVideoRequest& re
     return WithReason(created.status(), absl::StatusCode::kAlreadyExists, "REQUEST_ID_REUSED");
   }
   if (!replayed) {
-    parts_.hub->VideoChanged(video.id);
+    parts_.hub->Changed(video.id);
     parts_.work_changed();
   }
   return created;
@@ -96,18 +68,13 @@ absl::StatusOr<v1::Video> VideoHandlers::Get(const v1::GetVideoRequest& request)
 
 absl::StatusOr<v1::ListVideosResponse> VideoHandlers::List(const v1::ListVideosRequest& request) {
   if (const auto valid = Validate(request); !valid.ok()) return valid;
-  std::set<int> wanted(request.states().begin(), request.states().end());
-  const std::string filter = FilterText(wanted);
-  std::optional<PagePlace> after;
-  if (!request.page_token().empty()) {
-    auto place = ParsePageToken(request.page_token(), filter);
-    if (!place.ok()) return place.status();
-    after = *std::move(place);
-  }
+  const std::set<int> wanted(request.states().begin(), request.states().end());
+  const std::string filter = StatesFilter(wanted);
+  const auto range = ParsePage(request.page_size(), request.page_token(), filter);
+  if (!range.ok()) return range.status();
   std::vector<v1::VideoState> states;
   for (const int state : wanted) states.push_back(static_cast<v1::VideoState>(state));
-  const int limit = request.page_size() == 0 ? kDefaultPageSize : std::min(request.page_size(), kMaxPageSize);
-  auto page = parts_.store->ListVideos(states, limit, after);
+  auto page = parts_.store->ListVideos(states, range->limit, range->after);
   if (!page.ok()) return page.status();
   v1::ListVideosResponse response;
   for (auto& video : page->videos) *response.add_videos() = std::move(video);
@@ -121,7 +88,7 @@ absl::StatusOr<v1::Video> VideoHandlers::Cancel(const v1::CancelVideoRequest& re
   auto video = parts_.store->CancelVideo(*id, absl::Now());
   if (!video.ok()) return VideoError(video.status());
   parts_.video_ended(*id);
-  parts_.hub->VideoChanged(*id);
+  parts_.hub->Changed(*id);
   return video;
 }
 
@@ -136,7 +103,7 @@ absl::StatusOr<google::protobuf::Empty> VideoHandlers::Delete(const v1::DeleteVi
   const auto unused = parts_.store->DeleteVideo(*id);
   if (!unused.ok()) return VideoError(unused.status());
   parts_.video_ended(*id);
-  parts_.hub->VideoChanged(*id);
+  parts_.hub->Changed(*id);
   parts_.joins->Forget(absl::StrCat(*id, "/"));
   for (const auto& artifact : *unused) {
     if (const auto deleted = parts_.artifacts->Delete(artifact); !deleted.ok()) {
@@ -156,7 +123,7 @@ absl::StatusOr<v1::Video> VideoHandlers::Append(const v1::AppendPromptsRequest& 
     return InvalidFields({{"prompts", std::string(video.status().message())}});
   }
   if (!video.ok()) return VideoError(video.status());
-  parts_.hub->VideoChanged(*id);
+  parts_.hub->Changed(*id);
   parts_.work_changed();
   return video;
 }
@@ -166,7 +133,7 @@ absl::StatusOr<v1::Video> VideoHandlers::Finish(const v1::FinishVideoRequest& re
   if (!id.ok()) return id.status();
   auto video = parts_.store->FinishVideo(*id, ExpectedRevision(request), absl::Now());
   if (!video.ok()) return VideoError(video.status());
-  parts_.hub->VideoChanged(*id);
+  parts_.hub->Changed(*id);
   return video;
 }
 
@@ -179,13 +146,7 @@ absl::StatusOr<v1::ListWorkersResponse> VideoHandlers::Workers(const v1::ListWor
 absl::StatusOr<Download> VideoHandlers::OpenClip(const std::string& video_id, uint32_t index) {
   const auto clip = parts_.store->GetClip(video_id, index);
   if (!clip.ok()) return VideoError(clip.status());
-  Download download;
-  download.size = clip->mp4.size;
-  download.sha256 = clip->mp4.sha256;
-  download.read = [artifacts = parts_.artifacts, ref = clip->mp4](uint64_t offset, uint64_t length) {
-    return artifacts->ReadAt(ref, offset, length);
-  };
-  return download;
+  return DownloadOf(parts_.artifacts, clip->mp4);
 }
 
 absl::StatusOr<Download> VideoHandlers::OpenVideo(const v1::DownloadVideoRequest& request) {

@@ -8,7 +8,7 @@
 #include "server/rpc/generate_source.h"
 #include "server/rpc/names.h"
 #include "server/rpc/parse.h"
-#include "server/rpc/status.h"
+#include "server/rpc/raw_calls.h"
 #include "server/rpc/stream_reactor.h"
 #include "server/rpc/watch_source.h"
 #include "svi/v1/video_service.grpc.pb.h"
@@ -21,20 +21,13 @@ using grpc::ByteBuffer;
 using grpc::CallbackServerContext;
 
 // Every method as bytes; see parse.h for why.
-using RawUnary = Api::WithRawCallbackMethod_CreateVideo<
+using RawUnaryMethods = Api::WithRawCallbackMethod_CreateVideo<
     Api::WithRawCallbackMethod_GetVideo<Api::WithRawCallbackMethod_ListVideos<
         Api::WithRawCallbackMethod_CancelVideo<Api::WithRawCallbackMethod_DeleteVideo<
             Api::WithRawCallbackMethod_AppendPrompts<Api::WithRawCallbackMethod_FinishVideo<
                 Api::WithRawCallbackMethod_ListWorkers<Api::Service>>>>>>>>;
 using RawService = Api::WithRawCallbackMethod_WatchVideo<Api::WithRawCallbackMethod_DownloadClip<
-    Api::WithRawCallbackMethod_DownloadVideo<Api::WithRawCallbackMethod_GenerateVideo<RawUnary>>>>;
-
-// A stream that fails at once.
-class FailedStream : public grpc::ServerWriteReactor<ByteBuffer> {
- public:
-  explicit FailedStream(const absl::Status& status) { Finish(ToGrpcStatus(status)); }
-  void OnDone() override { delete this; }
-};
+    Api::WithRawCallbackMethod_DownloadVideo<Api::WithRawCallbackMethod_GenerateVideo<RawUnaryMethods>>>>;
 
 }  // namespace
 
@@ -44,41 +37,38 @@ class VideoService::Impl : public RawService {
        VideoServiceOptions options)
       : handlers_(handlers), stopping_(stopping), executor_(executor), heavy_(heavy), options_(options) {}
 
-  using Unary = grpc::ServerUnaryReactor;
-  using Stream = grpc::ServerWriteReactor<ByteBuffer>;
-
-  Unary* CreateVideo(CallbackServerContext* context, const ByteBuffer* in, ByteBuffer* out) override {
-    return Run(context, in, out, &VideoHandlers::Create, heavy_, options_.heavy_limit);
+  RawUnary* CreateVideo(CallbackServerContext* context, const ByteBuffer* in, ByteBuffer* out) override {
+    return RunUnary(context, in, out, handlers_, &VideoHandlers::Create, heavy_, options_.heavy_limit);
   }
-  Unary* GetVideo(CallbackServerContext* context, const ByteBuffer* in, ByteBuffer* out) override {
-    return Run(context, in, out, &VideoHandlers::Get, executor_, options_.limit);
+  RawUnary* GetVideo(CallbackServerContext* context, const ByteBuffer* in, ByteBuffer* out) override {
+    return RunUnary(context, in, out, handlers_, &VideoHandlers::Get, executor_, options_.limit);
   }
-  Unary* ListVideos(CallbackServerContext* context, const ByteBuffer* in, ByteBuffer* out) override {
-    return Run(context, in, out, &VideoHandlers::List, executor_, options_.limit);
+  RawUnary* ListVideos(CallbackServerContext* context, const ByteBuffer* in, ByteBuffer* out) override {
+    return RunUnary(context, in, out, handlers_, &VideoHandlers::List, executor_, options_.limit);
   }
-  Unary* CancelVideo(CallbackServerContext* context, const ByteBuffer* in, ByteBuffer* out) override {
-    return Run(context, in, out, &VideoHandlers::Cancel, executor_, options_.limit);
+  RawUnary* CancelVideo(CallbackServerContext* context, const ByteBuffer* in, ByteBuffer* out) override {
+    return RunUnary(context, in, out, handlers_, &VideoHandlers::Cancel, executor_, options_.limit);
   }
-  Unary* DeleteVideo(CallbackServerContext* context, const ByteBuffer* in, ByteBuffer* out) override {
-    return Run(context, in, out, &VideoHandlers::Delete, executor_, options_.limit);
+  RawUnary* DeleteVideo(CallbackServerContext* context, const ByteBuffer* in, ByteBuffer* out) override {
+    return RunUnary(context, in, out, handlers_, &VideoHandlers::Delete, executor_, options_.limit);
   }
-  Unary* AppendPrompts(CallbackServerContext* context, const ByteBuffer* in, ByteBuffer* out) override {
-    return Run(context, in, out, &VideoHandlers::Append, executor_, options_.limit);
+  RawUnary* AppendPrompts(CallbackServerContext* context, const ByteBuffer* in, ByteBuffer* out) override {
+    return RunUnary(context, in, out, handlers_, &VideoHandlers::Append, executor_, options_.limit);
   }
-  Unary* FinishVideo(CallbackServerContext* context, const ByteBuffer* in, ByteBuffer* out) override {
-    return Run(context, in, out, &VideoHandlers::Finish, executor_, options_.limit);
+  RawUnary* FinishVideo(CallbackServerContext* context, const ByteBuffer* in, ByteBuffer* out) override {
+    return RunUnary(context, in, out, handlers_, &VideoHandlers::Finish, executor_, options_.limit);
   }
-  Unary* ListWorkers(CallbackServerContext* context, const ByteBuffer* in, ByteBuffer* out) override {
-    return Run(context, in, out, &VideoHandlers::Workers, executor_, options_.limit);
+  RawUnary* ListWorkers(CallbackServerContext* context, const ByteBuffer* in, ByteBuffer* out) override {
+    return RunUnary(context, in, out, handlers_, &VideoHandlers::Workers, executor_, options_.limit);
   }
 
-  Stream* WatchVideo(CallbackServerContext*, const ByteBuffer* in) override {
+  RawStream* WatchVideo(CallbackServerContext*, const ByteBuffer* in) override {
     v1::WatchVideoRequest request;
     if (const auto parsed = ParseRequest(*in, &request); !parsed.ok()) return new FailedStream(parsed);
     const auto id = ParseVideoName(request.name());
     if (!id.ok()) return new FailedStream(id.status());
     WatchOptions options;
-    options.video_id = *id;
+    options.id = *id;
     options.after_sequence = request.after_sequence();
     options.durable_only = request.durable_only();
     const auto& parts = handlers_->parts();
@@ -86,7 +76,7 @@ class VideoService::Impl : public RawService {
         std::make_unique<WatchSource>(parts.store, parts.hub, stopping_, std::move(options)), executor_);
   }
 
-  Stream* DownloadClip(CallbackServerContext*, const ByteBuffer* in) override {
+  RawStream* DownloadClip(CallbackServerContext*, const ByteBuffer* in) override {
     v1::DownloadClipRequest request;
     if (const auto parsed = ParseRequest(*in, &request); !parsed.ok()) return new FailedStream(parsed);
     const auto name = ParseClipName(request.name());
@@ -99,7 +89,7 @@ class VideoService::Impl : public RawService {
         executor_);
   }
 
-  Stream* DownloadVideo(CallbackServerContext*, const ByteBuffer* in) override {
+  RawStream* DownloadVideo(CallbackServerContext*, const ByteBuffer* in) override {
     v1::DownloadVideoRequest request;
     if (const auto parsed = ParseRequest(*in, &request); !parsed.ok()) return new FailedStream(parsed);
     auto open = [handlers = handlers_, request] { return handlers->OpenVideo(request); };
@@ -108,7 +98,7 @@ class VideoService::Impl : public RawService {
         executor_, heavy_, options_.heavy_limit);
   }
 
-  Stream* GenerateVideo(CallbackServerContext*, const ByteBuffer* in) override {
+  RawStream* GenerateVideo(CallbackServerContext*, const ByteBuffer* in) override {
     v1::GenerateVideoRequest request;
     if (const auto parsed = ParseRequest(*in, &request); !parsed.ok()) return new FailedStream(parsed);
     v1::CreateVideoRequest create;
@@ -119,28 +109,6 @@ class VideoService::Impl : public RawService {
   }
 
  private:
-  template <typename Request, typename Response>
-  Unary* Run(CallbackServerContext* context, const ByteBuffer* in, ByteBuffer* out,
-             absl::StatusOr<Response> (VideoHandlers::*handle)(const Request&), Executor* executor,
-             size_t limit) {
-    Unary* reactor = context->DefaultReactor();
-    auto task = [this, reactor, in, out, handle] {
-      // `in` and `out` are gRPC's, and live until Finish.
-      Request request;
-      absl::Status status = ParseRequest(*in, &request);
-      if (status.ok()) {
-        const absl::StatusOr<Response> response = (handlers_->*handle)(request);
-        status = response.status();
-        if (status.ok()) *out = SerializeResponse(*response);
-      }
-      reactor->Finish(ToGrpcStatus(status));
-    };
-    if (!executor->TrySubmit(task, limit)) {
-      reactor->Finish(ToGrpcStatus(TooBusy("too many requests of this kind are being worked on; try again")));
-    }
-    return reactor;
-  }
-
   VideoHandlers* const handlers_;
   const std::atomic<bool>* const stopping_;
   Executor* const executor_;

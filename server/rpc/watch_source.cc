@@ -5,40 +5,44 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "server/queue/states.h"
-#include "server/rpc/names.h"
+#include "server/queue/training_states.h"
 #include "server/rpc/parse.h"
 #include "server/rpc/status.h"
 
 namespace svi::server {
 
-VideoWatch::~VideoWatch() {
-  if (subscription_) hub_->Unsubscribe(options_.video_id, subscription_);
+template <typename Kind>
+WatchOf<Kind>::~WatchOf() {
+  if (subscription_) hub_->Unsubscribe(options_.id, subscription_);
 }
 
-void VideoWatch::Subscribe(std::function<void()> wake) {
-  subscription_ = hub_->Subscribe(options_.video_id, options_.durable_only ? 0 : options_.progress_limit,
-                                  std::move(wake));
+template <typename Kind>
+void WatchOf<Kind>::Subscribe(std::function<void()> wake) {
+  subscription_ =
+      hub_->Subscribe(options_.id, options_.durable_only ? 0 : options_.progress_limit, std::move(wake));
 }
 
-absl::Status VideoWatch::Begin() {
-  const auto video = store_->GetVideo(options_.video_id);
-  if (!video.ok()) return video.status();
-  if (options_.after_sequence > video->last_sequence()) {
+template <typename Kind>
+absl::Status WatchOf<Kind>::Begin() {
+  const auto watched = Kind::Get(*store_, options_.id);
+  if (!watched.ok()) return watched.status();
+  if (options_.after_sequence > watched->last_sequence()) {
     return MakeError(absl::StatusCode::kOutOfRange, "SEQUENCE_OUT_OF_RANGE",
-                     absl::StrCat("after_sequence must be 0..", video->last_sequence(),
+                     absl::StrCat("after_sequence must be 0..", watched->last_sequence(),
                                   ", the newest event's; is ", options_.after_sequence));
   }
-  // Nothing follows the last event of an ended video.
-  final_ = IsFinal(video->state()) && options_.after_sequence == video->last_sequence();
+  // Nothing follows the last event of what has ended.
+  final_ = IsFinal(watched->state()) && options_.after_sequence == watched->last_sequence();
   begun_ = true;
   return absl::OkStatus();
 }
 
-absl::Status VideoWatch::Read() {
-  auto events = store_->ListEvents(options_.video_id, last_, options_.batch);
+template <typename Kind>
+absl::Status WatchOf<Kind>::Read() {
+  auto events = Kind::List(*store_, options_.id, last_, options_.batch);
   if (absl::IsNotFound(events.status())) {
-    return MakeError(absl::StatusCode::kNotFound, "VIDEO_DELETED",
-                     absl::StrCat(VideoName(options_.video_id), " was deleted while it was watched"));
+    return MakeError(absl::StatusCode::kNotFound, Kind::kDeleted,
+                     absl::StrCat(Kind::Name(options_.id), " was deleted while it was watched"));
   }
   if (!events.ok()) return events.status();
   more_ = events->size() == static_cast<size_t>(options_.batch);
@@ -50,7 +54,8 @@ absl::Status VideoWatch::Read() {
   return absl::OkStatus();
 }
 
-MessageSource::Next VideoWatch::Produce(v1::VideoEvent* event, absl::Status* status) {
+template <typename Kind>
+MessageSource::Next WatchOf<Kind>::Produce(Event* event, absl::Status* status) {
   if (!begun_) {
     *status = Begin();
     if (!status->ok()) return MessageSource::Next::kDone;
@@ -71,7 +76,7 @@ MessageSource::Next VideoWatch::Produce(v1::VideoEvent* event, absl::Status* sta
                         absl::StrCat("the server stops; watch again with after_sequence = ", last_));
     return MessageSource::Next::kDone;
   }
-  v1::Progress progress;
+  typename Kind::Progress progress;
   if (subscription_->TakeProgress(&progress)) {
     event->Clear();
     const int64_t now = absl::ToUnixNanos(absl::Now());
@@ -83,11 +88,17 @@ MessageSource::Next VideoWatch::Produce(v1::VideoEvent* event, absl::Status* sta
   return MessageSource::Next::kWait;
 }
 
-MessageSource::Next WatchSource::Produce(grpc::ByteBuffer* message, absl::Status* status) {
-  v1::VideoEvent event;
+template <typename Kind>
+MessageSource::Next WatchSourceOf<Kind>::Produce(grpc::ByteBuffer* message, absl::Status* status) {
+  typename Watch::Event event;
   const Next next = watch_.Produce(&event, status);
   if (next == Next::kMessage) *message = SerializeResponse(event);
   return next;
 }
+
+template class WatchOf<VideoEvents>;
+template class WatchOf<TrainingEvents>;
+template class WatchSourceOf<VideoEvents>;
+template class WatchSourceOf<TrainingEvents>;
 
 }  // namespace svi::server

@@ -1,5 +1,5 @@
-// WatchVideo's events: the durable ones from the store after a sequence number, then as they come, with
-// transient progress in between.
+// WatchVideo's and WatchTrainingRun's events: the durable ones from the store after a sequence number, then
+// as they come, with transient progress in between.
 #ifndef SVI_SERVER_RPC_WATCH_SOURCE_H_
 #define SVI_SERVER_RPC_WATCH_SOURCE_H_
 
@@ -8,8 +8,12 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "server/queue/job_store.h"
+#include "server/queue/training_store.h"
+#include "server/rpc/names.h"
 #include "server/rpc/stream_reactor.h"
 #include "server/stream/event_hub.h"
 #include "svi/v1/video_service.pb.h"
@@ -17,7 +21,7 @@
 namespace svi::server {
 
 struct WatchOptions {
-  std::string video_id;
+  std::string id;  // of the video or the run
   uint64_t after_sequence = 0;
   bool durable_only = false;
   // Progress messages that wait for a slow watcher; more are dropped, oldest first.
@@ -26,53 +30,92 @@ struct WatchOptions {
   int batch = 64;
 };
 
-// The events themselves; WatchSource and GenerateSource make messages of them. Not thread-safe but for
-// `wake`.
-class VideoWatch {
+// What is watched: where its events come from, and what it is called.
+struct VideoEvents {
+  using Event = v1::VideoEvent;
+  using Progress = v1::Progress;
+  using Store = JobStore;
+  static constexpr char kDeleted[] = "VIDEO_DELETED";
+  static std::string Name(const std::string& id) { return VideoName(id); }
+  static absl::StatusOr<v1::Video> Get(Store& store, const std::string& id) { return store.GetVideo(id); }
+  static absl::StatusOr<std::vector<Event>> List(Store& store, const std::string& id, uint64_t after,
+                                                 int limit) {
+    return store.ListEvents(id, after, limit);
+  }
+};
+struct TrainingEvents {
+  using Event = v1::TrainingEvent;
+  using Progress = v1::TrainingProgress;
+  using Store = TrainingStore;
+  static constexpr char kDeleted[] = "RUN_DELETED";
+  static std::string Name(const std::string& id) { return TrainingRunName(id); }
+  static absl::StatusOr<v1::TrainingRun> Get(Store& store, const std::string& id) { return store.GetRun(id); }
+  static absl::StatusOr<std::vector<Event>> List(Store& store, const std::string& id, uint64_t after,
+                                                 int limit) {
+    return store.ListRunEvents(id, after, limit);
+  }
+};
+
+// The events themselves; WatchSourceOf and GenerateSource make messages of them. Not thread-safe but for
+// `wake`. `Kind`: VideoEvents or TrainingEvents.
+template <typename Kind>
+class WatchOf {
  public:
+  using Store = typename Kind::Store;
+  using Hub = EventHubOf<typename Kind::Progress>;
+  using Event = typename Kind::Event;
+
   // `stopping` turns true when the server goes down (then wake everybody through the hub).
-  VideoWatch(JobStore* store, EventHub* hub, const std::atomic<bool>* stopping, WatchOptions options)
+  WatchOf(Store* store, Hub* hub, const std::atomic<bool>* stopping, WatchOptions options)
       : store_(store),
         hub_(hub),
         stopping_(stopping),
         options_(std::move(options)),
         last_(options_.after_sequence) {}
-  ~VideoWatch();
-  VideoWatch(const VideoWatch&) = delete;
-  VideoWatch& operator=(const VideoWatch&) = delete;
+  ~WatchOf();
+  WatchOf(const WatchOf&) = delete;
+  WatchOf& operator=(const WatchOf&) = delete;
 
   void Subscribe(std::function<void()> wake);
-  // As MessageSource::Produce. kDone with OK: the video has ended and all its durable events were returned.
-  // NOT_FOUND: no such video, or deleted meanwhile (reason VIDEO_DELETED). OUT_OF_RANGE: after_sequence is
-  // beyond the newest event. UNAVAILABLE: the server stops.
-  MessageSource::Next Produce(v1::VideoEvent* event, absl::Status* status);
+  // As MessageSource::Produce. kDone with OK: it has ended and all its durable events were returned.
+  // NOT_FOUND: there is none, or it was deleted meanwhile (reason Kind::kDeleted). OUT_OF_RANGE:
+  // after_sequence is beyond the newest event. UNAVAILABLE: the server stops.
+  MessageSource::Next Produce(Event* event, absl::Status* status);
 
  private:
-  absl::Status Begin();  // checks the video and after_sequence
+  absl::Status Begin();  // checks that it is there, and after_sequence
   absl::Status Read();   // the next batch into events_
 
-  JobStore* const store_;
-  EventHub* const hub_;
+  Store* const store_;
+  Hub* const hub_;
   const std::atomic<bool>* const stopping_;
   const WatchOptions options_;
-  std::shared_ptr<Subscription> subscription_;
-  std::deque<v1::VideoEvent> events_;
+  std::shared_ptr<typename Hub::Subscription> subscription_;
+  std::deque<Event> events_;
   uint64_t last_;  // sequence number of the newest event returned or in events_
   bool begun_ = false;
   bool more_ = true;    // the store may have events after last_
   bool final_ = false;  // the last durable event was seen
 };
 
-class WatchSource : public MessageSource {
+template <typename Kind>
+class WatchSourceOf : public MessageSource {
  public:
-  WatchSource(JobStore* store, EventHub* hub, const std::atomic<bool>* stopping, WatchOptions options)
+  using Watch = WatchOf<Kind>;
+
+  WatchSourceOf(typename Watch::Store* store, typename Watch::Hub* hub, const std::atomic<bool>* stopping,
+                WatchOptions options)
       : watch_(store, hub, stopping, std::move(options)) {}
   void Start(std::function<void()> wake) override { watch_.Subscribe(std::move(wake)); }
   Next Produce(grpc::ByteBuffer* message, absl::Status* status) override;
 
  private:
-  VideoWatch watch_;
+  Watch watch_;
 };
+
+using VideoWatch = WatchOf<VideoEvents>;
+using WatchSource = WatchSourceOf<VideoEvents>;
+using TrainingWatchSource = WatchSourceOf<TrainingEvents>;
 
 }  // namespace svi::server
 

@@ -5,7 +5,8 @@
 
 namespace svi::server {
 
-bool Subscription::TakeProgress(v1::Progress* progress) {
+template <typename Progress>
+bool SubscriptionOf<Progress>::TakeProgress(Progress* progress) {
   absl::MutexLock lock(&mu_);
   if (progress_.empty()) return false;
   *progress = std::move(progress_.front());
@@ -13,18 +14,20 @@ bool Subscription::TakeProgress(v1::Progress* progress) {
   return true;
 }
 
-void Subscription::MarkChanged() {
+template <typename Progress>
+void SubscriptionOf<Progress>::MarkChanged() {
   changed_.store(true);
   wake_();
 }
 
-size_t Subscription::AddProgress(const v1::Progress& progress) {
+template <typename Progress>
+size_t SubscriptionOf<Progress>::AddProgress(const Progress& progress) {
   if (progress_limit_ == 0) return 0;
   size_t dropped = 0;
   {
     absl::MutexLock lock(&mu_);
     while (progress_.size() >= progress_limit_) {
-      // What is oldest tells least: a watcher wants to know where the clip is now.
+      // What is oldest tells least: a watcher wants to know where it is now.
       progress_.pop_front();
       ++dropped;
     }
@@ -34,23 +37,27 @@ size_t Subscription::AddProgress(const v1::Progress& progress) {
   return dropped;
 }
 
-std::vector<std::shared_ptr<Subscription>> EventHub::Of(const std::string& video_id) const {
+template <typename Progress>
+auto EventHubOf<Progress>::Of(const std::string& id) const -> std::vector<std::shared_ptr<Subscription>> {
   absl::ReaderMutexLock lock(&mu_);
-  const auto found = subscriptions_.find(video_id);
+  const auto found = subscriptions_.find(id);
   return found == subscriptions_.end() ? std::vector<std::shared_ptr<Subscription>>{} : found->second;
 }
 
-void EventHub::VideoChanged(const std::string& video_id) {
-  for (const auto& subscription : Of(video_id)) subscription->MarkChanged();
+template <typename Progress>
+void EventHubOf<Progress>::Changed(const std::string& id) {
+  for (const auto& subscription : Of(id)) subscription->MarkChanged();
 }
 
-void EventHub::PublishProgress(const std::string& video_id, const v1::Progress& progress) {
+template <typename Progress>
+void EventHubOf<Progress>::PublishProgress(const std::string& id, const Progress& progress) {
   size_t dropped = 0;
-  for (const auto& subscription : Of(video_id)) dropped += subscription->AddProgress(progress);
+  for (const auto& subscription : Of(id)) dropped += subscription->AddProgress(progress);
   if (dropped > 0 && on_dropped_) on_dropped_(dropped);
 }
 
-void EventHub::WakeAll() {
+template <typename Progress>
+void EventHubOf<Progress>::WakeAll() {
   std::vector<std::shared_ptr<Subscription>> all;
   {
     absl::ReaderMutexLock lock(&mu_);
@@ -61,21 +68,24 @@ void EventHub::WakeAll() {
   for (const auto& subscription : all) subscription->MarkChanged();
 }
 
-std::shared_ptr<Subscription> EventHub::Subscribe(const std::string& video_id, size_t progress_limit,
-                                                  std::function<void()> wake) {
+template <typename Progress>
+auto EventHubOf<Progress>::Subscribe(const std::string& id, size_t progress_limit, std::function<void()> wake)
+    -> std::shared_ptr<Subscription> {
   auto subscription = std::make_shared<Subscription>(progress_limit, std::move(wake));
   {
     absl::MutexLock lock(&mu_);
-    subscriptions_[video_id].push_back(subscription);
+    subscriptions_[id].push_back(subscription);
   }
   if (on_watchers_) on_watchers_(1);
   return subscription;
 }
 
-void EventHub::Unsubscribe(const std::string& video_id, const std::shared_ptr<Subscription>& subscription) {
+template <typename Progress>
+void EventHubOf<Progress>::Unsubscribe(const std::string& id,
+                                       const std::shared_ptr<Subscription>& subscription) {
   {
     absl::MutexLock lock(&mu_);
-    const auto found = subscriptions_.find(video_id);
+    const auto found = subscriptions_.find(id);
     if (found == subscriptions_.end()) return;
     auto& list = found->second;
     const auto place = std::find(list.begin(), list.end(), subscription);
@@ -86,11 +96,17 @@ void EventHub::Unsubscribe(const std::string& video_id, const std::shared_ptr<Su
   if (on_watchers_) on_watchers_(-1);
 }
 
-size_t EventHub::watchers() const {
+template <typename Progress>
+size_t EventHubOf<Progress>::watchers() const {
   absl::ReaderMutexLock lock(&mu_);
   size_t count = 0;
   for (const auto& [id, subscriptions] : subscriptions_) count += subscriptions.size();
   return count;
 }
+
+template class SubscriptionOf<v1::Progress>;
+template class SubscriptionOf<v1::TrainingProgress>;
+template class EventHubOf<v1::Progress>;
+template class EventHubOf<v1::TrainingProgress>;
 
 }  // namespace svi::server

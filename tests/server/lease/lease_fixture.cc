@@ -7,7 +7,7 @@
 #include "absl/time/clock.h"
 #include "client/sha256.h"
 #include "server/artifacts/local_artifacts.h"
-#include "server/queue/sqlite_job_store.h"
+#include "server/queue/sqlite_training_store.h"
 
 namespace svi::server {
 
@@ -33,32 +33,6 @@ v1::LeaseId LeaseIdOf(const std::string& video, uint32_t clip, uint64_t epoch) {
   return lease;
 }
 
-ScriptedWorker::ScriptedWorker(const std::shared_ptr<grpc::Channel>& channel)
-    : stub_(v1::WorkerService::NewStub(channel)) {
-  context_.set_deadline(absl::ToChronoTime(absl::Now() + absl::Seconds(60)));
-  stream_ = stub_->Work(&context_);
-}
-
-ScriptedWorker::~ScriptedWorker() {
-  context_.TryCancel();
-  (void)End();
-}
-
-std::optional<v1::ServerMessage> ScriptedWorker::Next() {
-  v1::ServerMessage message;
-  if (!stream_->Read(&message)) return std::nullopt;
-  return message;
-}
-
-grpc::Status ScriptedWorker::End() {
-  if (ended_) return *ended_;
-  v1::ServerMessage message;
-  while (stream_->Read(&message)) {
-  }
-  ended_ = stream_->Finish();
-  return *ended_;
-}
-
 v1::Registered ScriptedWorker::Register(const std::string& id, const std::optional<v1::LeaseId>& holding,
                                         const std::vector<std::string>& loras) {
   v1::WorkerMessage message;
@@ -74,13 +48,6 @@ v1::Registered ScriptedWorker::Register(const std::string& id, const std::option
   const auto answer = Next();
   EXPECT_TRUE(answer && answer->has_registered()) << (answer ? answer->ShortDebugString() : "stream ended");
   return answer ? answer->registered() : v1::Registered();
-}
-
-void ScriptedWorker::Heartbeat(const std::optional<v1::LeaseId>& lease, bool draining) {
-  v1::WorkerMessage message;
-  message.mutable_heartbeat()->set_draining(draining);
-  if (lease) *message.mutable_heartbeat()->mutable_lease() = *lease;
-  Send(message);
 }
 
 void ScriptedWorker::TellLoras(const std::vector<std::string>& loras) {
@@ -167,29 +134,14 @@ void ScriptedWorker::ExpectAccepted(const v1::LeaseId& lease) {
   EXPECT_EQ(message->clip_accepted().lease().SerializeAsString(), lease.SerializeAsString());
 }
 
-void ScriptedWorker::ExpectCancel(const v1::LeaseId& lease, const std::string& reason) {
-  const auto message = Next();
-  ASSERT_TRUE(message.has_value()) << "the stream ended";
-  ASSERT_TRUE(message->has_cancel()) << message->ShortDebugString();
-  EXPECT_EQ(message->cancel().lease().SerializeAsString(), lease.SerializeAsString());
-  EXPECT_EQ(message->cancel().reason(), reason);
-}
-
-void ScriptedWorker::Barrier() {
-  const v1::LeaseId nobodys = LeaseIdOf("barrier", 0, ++barriers_);
-  v1::WorkerMessage message;
-  *message.mutable_progress()->mutable_lease() = nobodys;
-  Send(message);
-  ExpectCancel(nobodys, "LEASE_LOST");
-}
-
-LeaseTest::LeaseTest() : hub_({}, {}) {
+LeaseTest::LeaseTest() {
   std::string name = (std::filesystem::temp_directory_path() / "svi_lease_XXXXXX").string();
   dir_ = mkdtemp(name.data());
-  auto store = OpenSqliteJobStore((dir_ / "jobs.db").string());
+  auto stores = OpenSqliteStores((dir_ / "jobs.db").string());
   auto artifacts = OpenLocalArtifacts((dir_ / "artifacts").string());
-  if (!store.ok() || !artifacts.ok()) std::abort();
-  store_ = *std::move(store);
+  if (!stores.ok() || !artifacts.ok()) std::abort();
+  store_ = std::move(stores->jobs);
+  training_ = std::move(stores->training);
   artifacts_ = *std::move(artifacts);
   options_.clock = [this] { return clock_.Now(); };
   StartServer();
@@ -198,12 +150,15 @@ LeaseTest::LeaseTest() : hub_({}, {}) {
 LeaseTest::~LeaseTest() {
   StopServer();
   store_.reset();
+  training_.reset();
   artifacts_.reset();
   std::filesystem::remove_all(dir_);
 }
 
 void LeaseTest::StartServer() {
-  dispatcher_ = std::make_unique<Dispatcher>(store_.get(), artifacts_.get(), &hub_, &metrics_, options_);
+  const DispatcherParts parts = {store_.get(), training_.get(), artifacts_.get(),
+                                 &hub_,        &training_hub_,  &metrics_};
+  dispatcher_ = std::make_unique<Dispatcher>(parts, options_);
   const absl::Status started = dispatcher_->Start();
   EXPECT_TRUE(started.ok()) << started;
   grpc::ServerBuilder builder;

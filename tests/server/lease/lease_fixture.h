@@ -13,10 +13,12 @@
 #include <vector>
 
 #include "absl/synchronization/mutex.h"
+#include "absl/time/clock.h"
 #include "server/artifacts/artifact_store.h"
 #include "server/lease/dispatcher.h"
 #include "server/metrics/server_metrics.h"
 #include "server/queue/job_store.h"
+#include "server/queue/training_store.h"
 #include "server/stream/event_hub.h"
 #include "svi/v1/worker_service.grpc.pb.h"
 
@@ -45,26 +47,91 @@ struct Job {
   std::string carry;
 };
 
-// One stream, driven line by line. Reads block; a stream that hangs ends by its deadline and fails the test.
-class ScriptedWorker {
- public:
-  explicit ScriptedWorker(const std::shared_ptr<grpc::Channel>& channel);
-  ~ScriptedWorker();
+// The lease of something that is not there.
+inline void SetNobodys(uint64_t epoch, v1::LeaseId* lease) {
+  lease->set_video("videos/barrier");
+  lease->set_epoch(epoch);
+}
+inline void SetNobodys(uint64_t epoch, v1::RunLease* lease) {
+  lease->set_training_run("trainingRuns/barrier");
+  lease->set_epoch(epoch);
+}
 
-  void Send(const v1::WorkerMessage& message) { (void)stream_->Write(message); }
+// One stream, driven line by line. Reads block; a stream that hangs ends by its deadline and fails the test.
+template <typename Sent, typename Received, typename LeaseId>
+class ScriptedStream {
+ public:
+  ~ScriptedStream() {
+    context_.TryCancel();
+    (void)End();
+  }
+
+  void Send(const Sent& message) { (void)stream_->Write(message); }
   // The next message, or nullopt if the stream has ended.
-  std::optional<v1::ServerMessage> Next();
+  std::optional<Received> Next() {
+    Received message;
+    if (!stream_->Read(&message)) return std::nullopt;
+    return message;
+  }
   // The status with which the server ended the stream; reads what is left.
-  grpc::Status End();
+  grpc::Status End() {
+    if (ended_) return *ended_;
+    while (Next()) {
+    }
+    ended_ = stream_->Finish();
+    return *ended_;
+  }
   // Cuts the connection off, as a dead network does.
   void Vanish() { context_.TryCancel(); }
+
+  void Heartbeat(const std::optional<LeaseId>& lease = std::nullopt, bool draining = false) {
+    Sent message;
+    message.mutable_heartbeat()->set_draining(draining);
+    if (lease) *message.mutable_heartbeat()->mutable_lease() = *lease;
+    Send(message);
+  }
+  // Expects to be told to drop that lease.
+  void ExpectCancel(const LeaseId& lease, const std::string& reason) {
+    const auto message = Next();
+    ASSERT_TRUE(message.has_value()) << "the stream ended";
+    ASSERT_TRUE(message->has_cancel()) << message->ShortDebugString();
+    EXPECT_EQ(message->cancel().lease().SerializeAsString(), lease.SerializeAsString());
+    EXPECT_EQ(message->cancel().reason(), reason);
+  }
+  // Returns when the server has dealt with everything sent before: it asks about a lease that cannot be.
+  void Barrier() {
+    LeaseId nobodys;
+    SetNobodys(++barriers_, &nobodys);
+    Sent message;
+    *message.mutable_progress()->mutable_lease() = nobodys;
+    Send(message);
+    ExpectCancel(nobodys, "LEASE_LOST");
+  }
+
+ protected:
+  explicit ScriptedStream(const std::shared_ptr<grpc::Channel>& channel)
+      : stub_(v1::WorkerService::NewStub(channel)) {
+    context_.set_deadline(absl::ToChronoTime(absl::Now() + absl::Seconds(60)));
+  }
+
+  std::unique_ptr<v1::WorkerService::Stub> stub_;
+  grpc::ClientContext context_;
+  std::unique_ptr<grpc::ClientReaderWriter<Sent, Received>> stream_;  // opened by the subclass
+  std::optional<grpc::Status> ended_;
+  uint64_t barriers_ = 0;
+};
+
+class ScriptedWorker : public ScriptedStream<v1::WorkerMessage, v1::ServerMessage, v1::LeaseId> {
+ public:
+  explicit ScriptedWorker(const std::shared_ptr<grpc::Channel>& channel) : ScriptedStream(channel) {
+    stream_ = stub_->Work(&context_);
+  }
 
   // Registers, and returns the answer.
   v1::Registered Register(const std::string& id, const std::optional<v1::LeaseId>& holding = std::nullopt,
                           const std::vector<std::string>& loras = {});
   // A heartbeat that tells of other LoRAs.
   void TellLoras(const std::vector<std::string>& loras);
-  void Heartbeat(const std::optional<v1::LeaseId>& lease = std::nullopt, bool draining = false);
   // Expects an Assign and takes in its inputs.
   Job TakeJob();
   void SendChunk(const v1::LeaseId& lease, v1::ArtifactKind kind, uint64_t offset, const std::string& data);
@@ -74,16 +141,6 @@ class ScriptedWorker {
   void Fail(const v1::LeaseId& lease, const std::string& reason, bool permanent, bool handed_back);
   // Expects that message for that lease.
   void ExpectAccepted(const v1::LeaseId& lease);
-  void ExpectCancel(const v1::LeaseId& lease, const std::string& reason);
-  // Returns when the server has dealt with everything sent before: it asks about a lease that cannot be.
-  void Barrier();
-
- private:
-  std::unique_ptr<v1::WorkerService::Stub> stub_;
-  grpc::ClientContext context_;
-  std::unique_ptr<grpc::ClientReaderWriter<v1::WorkerMessage, v1::ServerMessage>> stream_;
-  std::optional<grpc::Status> ended_;
-  uint64_t barriers_ = 0;
 };
 
 class LeaseTest : public testing::Test {
@@ -100,7 +157,10 @@ class LeaseTest : public testing::Test {
 
   // The worker may have its answer while the dispatcher still tidies up: waits for what it is at. Those below
   // do so first.
-  void AwaitTask() const { (void)dispatcher_->Idle(); }
+  void AwaitTask() const {
+    (void)dispatcher_->Idle();
+    (void)dispatcher_->TrainersIdle();
+  }
   // A queued video; clips = prompts.
   void MakeVideo(const std::string& id, int clips, int priority = 0, size_t image_bytes = 1000,
                  const std::vector<std::string>& loras = {});
@@ -119,8 +179,10 @@ class LeaseTest : public testing::Test {
   std::filesystem::path dir_;
   FakeClock clock_;
   std::unique_ptr<JobStore> store_;
+  std::unique_ptr<TrainingStore> training_;
   std::unique_ptr<ArtifactStore> artifacts_;
   EventHub hub_;
+  TrainingHub training_hub_;
   ServerMetrics metrics_;
   std::unique_ptr<Dispatcher> dispatcher_;
   std::unique_ptr<grpc::Server> server_;

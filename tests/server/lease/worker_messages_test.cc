@@ -41,8 +41,8 @@ TEST(LeaseTest, GoesThereAndBack) {
   const Lease lease{"0a-b_c", 3, 7};
   const auto parsed = ParseLease(ToLeaseId(lease));
   ASSERT_TRUE(parsed.ok()) << parsed.status();
-  EXPECT_TRUE(SameLease(*parsed, lease));
-  EXPECT_FALSE(SameLease(*parsed, {"0a-b_c", 3, 8}));
+  EXPECT_EQ(*parsed, lease);
+  EXPECT_NE(*parsed, (Lease{"0a-b_c", 3, 8}));
   EXPECT_EQ(ClipKey(lease), "0a-b_c/clip-00003.e7.mp4");
   EXPECT_EQ(CarryKey(lease), "0a-b_c/clip-00003.e7.carry");
 }

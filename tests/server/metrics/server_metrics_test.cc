@@ -34,6 +34,8 @@ TEST(ServerMetricsTest, NamesAndValues) {
   metrics.ClipCommitted(clip);
   metrics.ClipEnded("failed");
   metrics.LeaseExpired();
+  metrics.TrainingEnded("permanent");
+  metrics.TrainingLeaseExpired();
   metrics.BytesServed("clip", 123);
   metrics.WatchersChanged(2);
   metrics.WatchersChanged(-1);
@@ -43,6 +45,8 @@ TEST(ServerMetricsTest, NamesAndValues) {
        {"svi_clips_total{outcome=\"committed\"} 1\n", "svi_clips_total{outcome=\"failed\"} 1\n",
         "svi_clip_stage_seconds_sum{stage=\"denoise\"} 3\n",
         "svi_clip_stage_seconds_count{stage=\"mux\"} 1\n", "svi_lease_expiries_total 1\n",
+        "svi_training_attempts_total{outcome=\"committed\"} 0\n",
+        "svi_training_attempts_total{outcome=\"permanent\"} 1\n", "svi_training_lease_expiries_total 1\n",
         "svi_bytes_served_total{kind=\"clip\"} 123\n", "svi_watchers 1\n", "svi_events_dropped_total 4\n"}) {
     EXPECT_THAT(text, HasSubstr(line));
   }
@@ -51,18 +55,24 @@ TEST(ServerMetricsTest, NamesAndValues) {
 TEST(ServerMetricsTest, AsksItsSourcesAtEachScrapeOverHttp) {
   ServerMetrics metrics;
   int64_t queued = 5;
-  metrics.SetSources(
-      [&]() -> absl::StatusOr<JobStore::Counts> {
-        JobStore::Counts counts;
-        counts.videos = {{v1::VIDEO_STATE_QUEUED, queued}};
-        counts.leasable_clips = queued;
-        return counts;
-      },
-      [] {
-        v1::Worker worker;
-        worker.set_state(v1::WORKER_STATE_BUSY);
-        return std::vector<v1::Worker>{worker};
-      });
+  const auto one_worker = [](v1::WorkerState state) {
+    v1::Worker worker;
+    worker.set_state(state);
+    return std::vector<v1::Worker>{worker};
+  };
+  ServerMetrics::Sources sources;
+  sources.jobs = [&]() -> absl::StatusOr<JobStore::Counts> {
+    JobStore::Counts counts;
+    counts.videos = {{v1::VIDEO_STATE_QUEUED, queued}};
+    counts.leasable_clips = queued;
+    return counts;
+  };
+  sources.workers = [&] { return one_worker(v1::WORKER_STATE_BUSY); };
+  sources.training = [&]() -> absl::StatusOr<TrainingStore::Counts> {
+    return TrainingStore::Counts{{{v1::TRAINING_STATE_RUNNING, queued}}, 3};
+  };
+  sources.trainers = [&] { return one_worker(v1::WORKER_STATE_DRAINING); };
+  metrics.SetSources(std::move(sources));
   const auto port = metrics.Expose("127.0.0.1:0");
   ASSERT_TRUE(port.ok()) << port.status();
   EXPECT_THAT(Get(*port), HasSubstr("svi_queue_depth 5\n"));
@@ -72,6 +82,10 @@ TEST(ServerMetricsTest, AsksItsSourcesAtEachScrapeOverHttp) {
   EXPECT_THAT(text, HasSubstr("svi_videos{state=\"failed\"} 0\n"));
   EXPECT_THAT(text, HasSubstr("svi_workers{state=\"busy\"} 1\n"));
   EXPECT_THAT(text, HasSubstr("svi_workers{state=\"idle\"} 0\n"));
+  EXPECT_THAT(text, HasSubstr("svi_training_runs{state=\"running\"} 6\n"));
+  EXPECT_THAT(text, HasSubstr("svi_training_runs{state=\"queued\"} 0\n"));
+  EXPECT_THAT(text, HasSubstr("svi_trainers{state=\"draining\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("svi_loras 3\n"));
 }
 
 }  // namespace

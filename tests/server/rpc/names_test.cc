@@ -12,7 +12,7 @@ namespace {
 TEST(NamesTest, NewIdsAreNamesAndDiffer) {
   std::set<std::string> ids;
   for (int i = 0; i < 100; ++i) {
-    const std::string id = NewVideoId();
+    const std::string id = NewId();
     EXPECT_EQ(id.size(), 26U);
     EXPECT_EQ(ParseVideoName(VideoName(id)).value_or(""), id);
     ids.insert(id);
@@ -29,6 +29,28 @@ TEST(NamesTest, ParsesClipNames) {
                           "videos/abc/clips/1 ", "videos/../clips/1", "videos/abc/clips/1/x"}) {
     EXPECT_FALSE(ParseClipName(bad).ok()) << bad;
   }
+}
+
+TEST(NamesTest, ParsesNamesOfRunsAndLoras) {
+  EXPECT_EQ(ParseTrainingRunName(TrainingRunName("abc-1")).value_or(""), "abc-1");
+  EXPECT_EQ(ParseLoraName("loras/Ink_1.0-x").value_or(""), "Ink_1.0-x");
+  for (const char* bad :
+       {"trainingRuns/", "trainingRuns/A", "videos/a", "trainingRuns/a/b", "trainingRuns"}) {
+    EXPECT_FALSE(ParseTrainingRunName(bad).ok()) << bad;
+  }
+  for (const char* bad : {"loras/", "loras/a/b", "loras/a b", "Ink", "loras/\xC3\xA9"}) {
+    EXPECT_FALSE(ParseLoraName(bad).ok()) << bad;
+  }
+}
+
+TEST(PageTokenTest, SizesHaveADefaultAndALimit) {
+  EXPECT_EQ(ParsePage(0, "", "f")->limit, kDefaultPageSize);
+  EXPECT_EQ(ParsePage(7, "", "f")->limit, 7);
+  EXPECT_EQ(ParsePage(5000, "", "f")->limit, kMaxPageSize);
+  EXPECT_FALSE(ParsePage(7, "", "f")->after.has_value());
+  const PagePlace place = {5, "x"};
+  EXPECT_EQ(ParsePage(7, MakePageToken(place, "f"), "f")->after, place);
+  EXPECT_FALSE(ParsePage(7, MakePageToken(place, "g"), "f").ok());
 }
 
 TEST(PageTokenTest, ComesBackOnlyWithItsFilterAndUnchanged) {

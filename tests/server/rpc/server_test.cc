@@ -73,6 +73,7 @@ TEST_F(ServerTest, ServesHealthPerService) {
   const auto channel = grpc::CreateChannel((*server)->address(), grpc::InsecureChannelCredentials());
   EXPECT_EQ(Health(channel, ""), 1);
   EXPECT_EQ(Health(channel, "svi.v1.VideoService"), 1);
+  EXPECT_EQ(Health(channel, "svi.v1.TrainingService"), 1);
   EXPECT_EQ(Health(channel, "svi.v1.WorkerService"), 1);
   EXPECT_EQ(Health(channel, "no.such.Service"), -static_cast<int>(grpc::StatusCode::NOT_FOUND));
   auto stub = v1::VideoService::NewStub(channel);
@@ -93,6 +94,7 @@ TEST_F(ServerTest, ReflectionCanBeSwitchedOff) {
         Call(channel, "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", list_services);
     EXPECT_EQ(answer.status.error_code(), on ? grpc::StatusCode::OK : grpc::StatusCode::UNIMPLEMENTED);
     EXPECT_EQ(answer.bytes.find("svi.v1.VideoService") != std::string::npos, on);
+    EXPECT_EQ(answer.bytes.find("svi.v1.TrainingService") != std::string::npos, on);
     (*server)->Shutdown(absl::ZeroDuration());
   }
 }

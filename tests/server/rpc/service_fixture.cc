@@ -42,9 +42,12 @@ void ServiceTest::SetUp() {
   metrics_ = std::make_unique<ServerMetrics>();
   hub_ = std::make_unique<EventHub>([this](size_t n) { metrics_->EventsDropped(n); },
                                     [this](int delta) { metrics_->WatchersChanged(delta); });
-  auto store = OpenSqliteJobStore(dir_ + "/svi.db");
-  ASSERT_TRUE(store.ok()) << store.status();
-  store_ = *std::move(store);
+  training_hub_ = std::make_unique<TrainingHub>([this](size_t n) { metrics_->EventsDropped(n); },
+                                                [this](int delta) { metrics_->WatchersChanged(delta); });
+  auto stores = OpenSqliteStores(dir_ + "/svi.db");
+  ASSERT_TRUE(stores.ok()) << stores.status();
+  store_ = std::move(stores->jobs);
+  training_store_ = std::move(stores->training);
   auto artifacts = OpenLocalArtifacts(dir_ + "/artifacts");
   ASSERT_TRUE(artifacts.ok()) << artifacts.status();
   artifacts_ = *std::move(artifacts);
@@ -65,6 +68,14 @@ void ServiceTest::SetUp() {
     return std::vector<v1::Worker>{worker};
   };
   service_ = std::make_unique<VideoService>(std::move(parts), options_);
+  TrainingParts training;
+  training.store = training_store_.get();
+  training.artifacts = artifacts_.get();
+  training.hub = training_hub_.get();
+  training.metrics = metrics_.get();
+  training.runs_changed = [this] { ++runs_changed_; };
+  training.run_ended = [this](const std::string& id) { runs_ended_.push_back(id); };
+  training_ = std::make_unique<TrainingService>(std::move(training), TrainingServiceOptions());
   grpc::ServerBuilder builder;
   std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
   interceptors.push_back(MakeRpcMetrics(metrics_.get()));
@@ -73,20 +84,24 @@ void ServiceTest::SetUp() {
   int port = 0;
   builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
   builder.RegisterService(service_->service());
+  builder.RegisterService(training_->service());
   server_ = builder.BuildAndStart();
   ASSERT_NE(server_, nullptr);
   channel_ = grpc::CreateChannel(absl::StrCat("127.0.0.1:", port), grpc::InsecureChannelCredentials());
   stub_ = v1::VideoService::NewStub(channel_);
+  training_stub_ = v1::TrainingService::NewStub(channel_);
 }
 
 void ServiceTest::TearDown() {
   if (service_) service_->StopWatches();
+  if (training_) training_->StopWatches();
   if (server_) {
     server_->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(5));
     server_->Wait();
   }
   server_.reset();
   service_.reset();
+  training_.reset();
   std::filesystem::remove_all(dir_);
 }
 
@@ -136,7 +151,7 @@ std::string ServiceTest::MakeClip(const std::string& name) {
   std::vector<ArtifactRef> obsolete;
   const auto committed = store_->CommitClip(lease->lease, clip, absl::Now(), &obsolete);
   EXPECT_TRUE(committed.ok()) << committed.status();
-  hub_->VideoChanged(id);
+  hub_->Changed(id);
   return mp4;
 }
 
@@ -178,7 +193,9 @@ grpc::Status ServiceTest::CallRaw(const std::string& method, const std::string& 
   grpc::CompletionQueue queue;
   const grpc::Slice slice(bytes);
   const grpc::ByteBuffer request(&slice, 1);
-  auto call = stub.PrepareUnaryCall(&context, "/svi.v1.VideoService/" + method, request, &queue);
+  auto call = stub.PrepareUnaryCall(
+      &context, (method.find('/') == std::string::npos ? "/svi.v1.VideoService/" : "/svi.v1.") + method,
+      request, &queue);
   call->StartCall();
   grpc::ByteBuffer response;
   grpc::Status status;

@@ -81,7 +81,7 @@ TEST_F(WatchTest, DeletedWhileWatched) {
   // Behind the service's back, so that the watcher cannot see the state CANCELLED first.
   ASSERT_TRUE(store_->CancelVideo(Id(video.name()), absl::Now()).ok());
   ASSERT_TRUE(store_->DeleteVideo(Id(video.name())).ok());
-  hub_->VideoChanged(Id(video.name()));
+  hub_->Changed(Id(video.name()));
   while (reader->Read(&event)) {
   }
   const auto status = reader->Finish();
@@ -143,11 +143,11 @@ TEST_F(WatchTest, SlowWatcherLosesProgressButNoDurableEvent) {
     hub_->PublishProgress(Id(video.name()), progress);
     if (i % 100 == 0) {
       ASSERT_TRUE(store_->AppendPrompts(Id(video.name()), {"more"}, {}, absl::Now()).ok());
-      hub_->VideoChanged(Id(video.name()));
+      hub_->Changed(Id(video.name()));
     }
   }
   ASSERT_TRUE(store_->CancelVideo(Id(video.name()), absl::Now()).ok());
-  hub_->VideoChanged(Id(video.name()));
+  hub_->Changed(Id(video.name()));
   uint64_t sequence = 0;
   int progress_seen = 0;
   v1::VideoEvent event;

@@ -10,7 +10,7 @@ TEST(EventHubTest, WakesOnlyWatchersOfTheVideo) {
   int a = 0, b = 0;
   const auto first = hub.Subscribe("a", 4, [&] { ++a; });
   const auto second = hub.Subscribe("b", 4, [&] { ++b; });
-  hub.VideoChanged("a");
+  hub.Changed("a");
   EXPECT_EQ(a, 1);
   EXPECT_EQ(b, 0);
   EXPECT_TRUE(first->TakeChanged());
@@ -24,7 +24,7 @@ TEST(EventHubTest, SlowWatcherKeepsTheNewestProgressAndTheMark) {
   size_t dropped = 0;
   EventHub hub([&](size_t n) { dropped += n; });
   const auto slow = hub.Subscribe("a", 2, [] {});
-  hub.VideoChanged("a");
+  hub.Changed("a");
   v1::Progress progress;
   for (uint32_t step = 1; step <= 5; ++step) {
     progress.set_step(step);
@@ -61,7 +61,7 @@ TEST(EventHubTest, CountsComingsAndGoingsOnce) {
   hub.Unsubscribe("a", one);
   EXPECT_EQ(watchers, 0);
   EXPECT_EQ(hub.watchers(), 0U);
-  hub.VideoChanged("a");
+  hub.Changed("a");
   EXPECT_EQ(woken, 0);
 }
 
