@@ -44,6 +44,37 @@ Series SeriesOf(const DriftReport& report, const Measure& measure) {
   return series;
 }
 
+// Shares have no spread: the band is as thin as the line.
+Series FollowedOf(const DriftReport& report) {
+  Series series;
+  for (const int clip : report.measured) {
+    const Followed followed = CountFollowed(report, clip);
+    if (followed.moving_of == 0) continue;
+    series.clips.push_back(clip);
+    series.statistics.push_back(StatisticsOf({static_cast<double>(followed.moving) / followed.moving_of}));
+  }
+  return series;
+}
+
+struct Panel {
+  std::string title;
+  std::vector<Series> series;  // one a report
+};
+
+std::vector<Panel> PanelsOf(const std::vector<DriftReport>& reports) {
+  std::vector<Panel> panels;
+  for (const Measure& measure : Measures()) {
+    if (measure.title.empty()) continue;
+    Panel& panel = panels.emplace_back(Panel{measure.title, {}});
+    for (const DriftReport& report : reports) panel.series.push_back(SeriesOf(report, measure));
+  }
+  if (std::any_of(reports.begin(), reports.end(), SaysDirections)) {
+    Panel& panel = panels.emplace_back(Panel{"Goes where the prompt says: share of scenes", {}});
+    for (const DriftReport& report : reports) panel.series.push_back(FollowedOf(report));
+  }
+  return panels;
+}
+
 // Where clips and values are in a panel.
 struct Axes {
   Point origin;  // left top corner of the panel
@@ -104,13 +135,10 @@ void DrawSeries(Svg& svg, const Axes& axes, const Series& series, size_t report)
   for (const Point& point : line) svg.Circle(point, 2.4, ColourOf(report));
 }
 
-void DrawPanel(Svg& svg, Point origin, const std::vector<DriftReport>& reports, const std::vector<int>& clips,
-               const Measure& measure) {
-  std::vector<Series> all;
+void DrawPanel(Svg& svg, Point origin, const std::vector<int>& clips, const Panel& panel) {
   double low = std::numeric_limits<double>::infinity(), high = -low;
-  for (const DriftReport& report : reports) {
-    all.push_back(SeriesOf(report, measure));
-    for (const Statistics& statistics : all.back().statistics) {
+  for (const Series& series : panel.series) {
+    for (const Statistics& statistics : series.statistics) {
       low = std::min(low, statistics.lower_quartile);
       high = std::max(high, statistics.upper_quartile);
     }
@@ -119,8 +147,8 @@ void DrawPanel(Svg& svg, Point origin, const std::vector<DriftReport>& reports, 
   const std::vector<double> ticks = AxisTicks(low, high, 5);
   const Axes axes{origin, static_cast<double>(clips.front()), static_cast<double>(clips.back()),
                   ticks.front(), ticks.back()};
-  DrawAxes(svg, axes, ticks, clips, measure.title);
-  for (size_t i = 0; i < all.size(); ++i) DrawSeries(svg, axes, all[i], i);
+  DrawAxes(svg, axes, ticks, clips, panel.title);
+  for (size_t i = 0; i < panel.series.size(); ++i) DrawSeries(svg, axes, panel.series[i], i);
 }
 
 void DrawLegend(Svg& svg, const std::vector<DriftReport>& reports, int columns) {
@@ -153,21 +181,18 @@ std::vector<double> AxisTicks(double low, double high, int count) {
 
 std::string SvgPlot(const std::vector<DriftReport>& reports) {
   const std::vector<int> clips = AllMeasured(reports);
-  std::vector<const Measure*> shown;
-  for (const Measure& measure : Measures()) {
-    if (!measure.title.empty()) shown.push_back(&measure);
-  }
+  const std::vector<Panel> panels = PanelsOf(reports);
   const double width = kColumns * kPanelWidth;
   const int legend_columns = static_cast<int>(width / kLegendColumn);
   const double legend_rows = std::ceil(static_cast<double>(reports.size()) / legend_columns);
   const double top = 2 * kLegendTop + legend_rows * kLegendLine;
-  const double panel_rows = std::ceil(static_cast<double>(shown.size()) / kColumns);
+  const double panel_rows = std::ceil(static_cast<double>(panels.size()) / kColumns);
   Svg svg(width, top + panel_rows * kPanelHeight);
   DrawLegend(svg, reports, legend_columns);
-  for (size_t i = 0; i < shown.size() && !clips.empty(); ++i) {
+  for (size_t i = 0; i < panels.size() && !clips.empty(); ++i) {
     const Point origin{static_cast<double>(i % kColumns) * kPanelWidth,
                        top + static_cast<double>(i / kColumns) * kPanelHeight};
-    DrawPanel(svg, origin, reports, clips, *shown[i]);
+    DrawPanel(svg, origin, clips, panels[i]);
   }
   return svg.Finish();
 }

@@ -129,27 +129,15 @@ const std::vector<Measure>& Measures() {
   using Clip = const MeasuredClip&;
   using Value = std::optional<double>;
   static const std::vector<Measure> measures = {
-      {"measures", "brightness", "", 3, [](Clip c) -> Value { return c.measures.brightness; }},
-      {"measures", "contrast", "", 3, [](Clip c) -> Value { return c.measures.contrast; }},
-      {"measures", "saturation", "", 3, [](Clip c) -> Value { return c.measures.saturation; }},
-      {"measures", "sharpness", "", 4, [](Clip c) -> Value { return c.measures.sharpness; }},
-      {"measures", "motion", "Motion: mean difference of neighbouring frames", 4,
-       [](Clip c) -> Value { return c.measures.motion; }},
-      {"measures", "static_share", "Share of the frame that is still", 2,
-       [](Clip c) -> Value { return c.static_share; }},
-      {"drift", "brightness", "", 3, [](Clip c) -> Value { return c.drift.brightness; }},
-      {"drift", "contrast", "", 3, [](Clip c) -> Value { return c.drift.contrast; }},
-      {"drift", "saturation", "", 3, [](Clip c) -> Value { return c.drift.saturation; }},
-      {"drift", "sharpness", "Sharpness: ratio to clip 1, minus 1", 2,
-       [](Clip c) -> Value { return c.drift.sharpness; }},
-      {"drift", "motion", "Motion: ratio to clip 1, minus 1", 2,
-       [](Clip c) -> Value { return c.drift.motion; }},
-      {"drift", "histogram_distance", "Histogram distance to clip 1", 4,
-       [](Clip c) -> Value { return c.drift.histogram_distance; }},
       {"drift", "static_psnr", "PSNR of still regions to the picture, dB", 1,
        [](Clip c) -> Value { return c.drift.static_psnr; }},
       {"drift", "static_ssim", "SSIM of still regions to the picture", 3,
        [](Clip c) -> Value { return c.drift.static_ssim; }},
+      {"drift", "histogram_distance", "Histogram distance to clip 1", 4,
+       [](Clip c) -> Value { return c.drift.histogram_distance; }},
+      {"drift", "brightness", "", 3, [](Clip c) -> Value { return c.drift.brightness; }},
+      {"drift", "contrast", "", 3, [](Clip c) -> Value { return c.drift.contrast; }},
+      {"drift", "saturation", "", 3, [](Clip c) -> Value { return c.drift.saturation; }},
       {"drift_size", "brightness", "Brightness: size of the difference to clip 1", 4,
        [](Clip c) -> Value { return std::abs(c.drift.brightness); }},
       {"drift_size", "contrast", "Contrast: size of the difference to clip 1", 4,
@@ -158,6 +146,18 @@ const std::vector<Measure>& Measures() {
        [](Clip c) -> Value { return std::abs(c.drift.saturation); }},
       {"drift_size", "sharpness", "", 2, [](Clip c) -> Value { return std::abs(c.drift.sharpness); }},
       {"drift_size", "motion", "", 2, [](Clip c) -> Value { return std::abs(c.drift.motion); }},
+      {"drift", "sharpness", "Sharpness: ratio to clip 1, minus 1", 2,
+       [](Clip c) -> Value { return c.drift.sharpness; }},
+      {"drift", "motion", "Motion: ratio to clip 1, minus 1", 2,
+       [](Clip c) -> Value { return c.drift.motion; }},
+      {"measures", "motion", "Motion: mean difference of frames", 4,
+       [](Clip c) -> Value { return c.measures.motion; }},
+      {"measures", "static_share", "Share of the frame that is still", 2,
+       [](Clip c) -> Value { return c.static_share; }},
+      {"measures", "brightness", "", 3, [](Clip c) -> Value { return c.measures.brightness; }},
+      {"measures", "contrast", "", 3, [](Clip c) -> Value { return c.measures.contrast; }},
+      {"measures", "saturation", "", 3, [](Clip c) -> Value { return c.measures.saturation; }},
+      {"measures", "sharpness", "", 4, [](Clip c) -> Value { return c.measures.sharpness; }},
   };
   return measures;
 }
@@ -170,6 +170,11 @@ Statistics Summarize(const DriftReport& report, int clip, const Measure& measure
     if (const auto value = measure.value(*measured)) values.push_back(*value);
   }
   return StatisticsOf(std::move(values));
+}
+
+bool SaysDirections(const DriftReport& report) {
+  return std::any_of(report.scenes.begin(), report.scenes.end(),
+                     [](const MeasuredScene& scene) { return !scene.direction.empty(); });
 }
 
 Followed CountFollowed(const DriftReport& report, int clip) {

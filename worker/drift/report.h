@@ -45,13 +45,16 @@ struct Measure {
   std::string group;  // in the report's summary: "measures", "drift" or "drift_size" (without its sign)
   std::string name;
   std::string title;  // in tables and plots; empty: not shown there
-  int digits;              // after the point, in tables
+  int digits;         // after the point, in tables
   std::optional<double> (*value)(const MeasuredClip&);
 };
 [[nodiscard]] const std::vector<Measure>& Measures();
 
 // Over the scenes that have this clip and a value.
 [[nodiscard]] Statistics Summarize(const DriftReport& report, int clip, const Measure& measure);
+
+// Whether any scene's prompt says where things go.
+[[nodiscard]] bool SaysDirections(const DriftReport& report);
 
 // How many scenes whose prompt says where things go went there in this clip, and of how many. Scenes that
 // shall stand still count for themselves.

@@ -22,7 +22,7 @@ std::string Table(const std::vector<DriftReport>& reports, const std::vector<int
     for (const int clip : clips) absl::StrAppend(&body, " | ", cell(report, clip));
     absl::StrAppend(&body, " |\n");
   }
-  return absl::StrCat(head, " |\n", rule, "\n", body, "\n");
+  return absl::StrCat(head, " |\n", rule, "\n", body);
 }
 
 std::string Cell(const Statistics& s, int digits) {
@@ -38,13 +38,6 @@ std::string FollowedCell(const Followed& followed) {
     absl::StrAppend(&cell, cell.empty() ? "" : "; ", "still: ", followed.still, " of ", followed.still_of);
   }
   return cell.empty() ? "–" : cell;
-}
-
-bool SaysDirections(const DriftReport& report) {
-  for (const MeasuredScene& scene : report.scenes) {
-    if (!scene.direction.empty()) return true;
-  }
-  return false;
 }
 
 int Failed(const DriftReport& report) {

@@ -70,6 +70,15 @@ TEST(SvgPlot, HigherValuesAreHigherUp) {
   EXPECT_GT(y1, y2);
 }
 
+TEST(SvgPlot, HasAPanelForDirectionsThatAreKnown) {
+  DriftReport report = Report("none", 0.3);
+  EXPECT_EQ(SvgPlot({report}).find("prompt says"), std::string::npos);
+  const int lines = Count(SvgPlot({report}), "<polyline");
+  report.scenes[0].direction = "left";
+  EXPECT_THAT(SvgPlot({report}), HasSubstr("Goes where the prompt says"));
+  EXPECT_EQ(Count(SvgPlot({report}), "<polyline"), lines + 1);
+}
+
 TEST(SvgPlot, NothingMeasuredIsAnEmptyPlot) {
   DriftReport report;
   report.label = "empty";
