@@ -26,6 +26,8 @@ EXPOSE 50051 9464
 ENTRYPOINT ["svi-server", "--listen=0.0.0.0:50051", "--metrics-listen=0.0.0.0:9464", "--data-dir=/data"]
 
 FROM runtime AS worker
+# OpenMPI: several worker processes train together.
+RUN apt-get update && apt-get install -y --no-install-recommends libopenmpi3 openmpi-bin && rm -rf /var/lib/apt/lists/*
 COPY --from=build /opt/svi-venv /opt/svi-venv
 COPY --from=build /src/build/release/bin/svi-worker /usr/local/bin/
 USER svi

@@ -5,7 +5,9 @@
 #include <prometheus/registry.h>
 #include <spdlog/spdlog.h>
 
+#include <atomic>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <filesystem>
 #include <fstream>
@@ -18,7 +20,7 @@
 #include "client/training_spec.h"
 #include "worker/commands.h"
 #include "worker/engine_flags.h"
-#include "worker/stop_signal.h"
+#include "worker/signal_thread.h"
 #include "worker/training.h"
 
 namespace svi::worker {
@@ -93,7 +95,14 @@ absl::Status Publish(const std::string& file, const fs::path& dir, const std::st
 }
 
 int RunOffline(const TrainFlags& flags, const v1::TrainingSpec& spec) {
-  const StopSignal signal([] { spdlog::info("stopping after this step"); });
+  SignalThread signals;
+  std::atomic<bool> stopped = false;
+  signals.SetHandler([&stopped](bool again) {
+    if (again) std::_Exit(kFailed);
+    stopped = true;
+    spdlog::info("stopping after this step");
+  });
+  const auto stop = [&stopped] { return stopped.load(); };
   auto registry = std::make_shared<prometheus::Registry>();
   TrainingBackendOptions options = flags.backend;
   options.registry = registry.get();
@@ -103,7 +112,7 @@ int RunOffline(const TrainFlags& flags, const v1::TrainingSpec& spec) {
     return kFailed;
   }
   if ((*backend)->rank() > 0) {
-    (*backend)->Follow([&] { return signal.stopped(); });
+    (*backend)->Follow(stop);
     return kOk;
   }
   std::unique_ptr<prometheus::Exposer> exposer;
@@ -119,7 +128,7 @@ int RunOffline(const TrainFlags& flags, const v1::TrainingSpec& spec) {
   const std::string name =
       spec.lora_name().empty() ? fs::path(flags.config).stem().string() : spec.lora_name();
   TrainHooks hooks;
-  hooks.stop = [&] { return signal.stopped(); };
+  hooks.stop = stop;
   hooks.progress = LogProgress;
   const absl::StatusOr<TrainedRun> trained = (*backend)->Train(name, spec, hooks);
   if (!trained.ok()) {

@@ -120,6 +120,8 @@ absl::StatusOr<std::unique_ptr<Trainer>> Trainer::Load(const EngineOptions& opti
     info.parameters = static_cast<uint64_t>(parameters);
     info.defaults = config.defaults;
     CollectiveOptions collective;
+    // Ranks encode shares of a data set that differ by hours; one that dies is noticed through mpirun.
+    collective.timeout = absl::Hours(24);
     collective.stop = trainer.give_up_waiting;
     return std::make_unique<LoadedTrainer>(options.model_dir, device, std::move(info), parameters,
                                            MakeCollectives(device, collective));

@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# Makes the demo model again, from nothing: renders the scenes, trains the VAE (PyTorch) and the transformer (svi-worker
+# train), then the LoRA. About an hour and a half on two cores.
+#
+#   models/demo/make.sh [WORK]   WORK: scratch folder (default: build/demo-model); the model lands in WORK/model
+set -euo pipefail
+root=$(cd "$(dirname "$0")/../.." && pwd)
+here=$root/models/demo
+work=$(realpath -m "${1:-$root/build/demo-model}")
+worker=$root/build/release/bin/svi-worker
+python=$work/venv/bin/python
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+mkdir -p "$work"
+
+cd "$root"
+scripts/setup.sh
+cmake --preset release >/dev/null
+cmake --build --preset release --target svi-worker
+[ -x "$python" ] || python3 -m venv "$work/venv"
+"$python" -m pip --disable-pip-version-check install --quiet -r "$here/requirements.txt"
+
+echo "== scenes"
+[ -d "$work/data/train" ] || "$python" "$here/make_scenes.py" --out="$work/data/train" --split=train --count=2000 --seed=1
+[ -d "$work/data/held-out" ] ||
+  "$python" "$here/make_scenes.py" --out="$work/data/held-out" --split=held-out --count=64 --seed=2 --videos
+
+echo "== VAE"
+[ -e "$work/vae/config.json" ] ||
+  "$python" "$here/train_vae.py" --data="$work/data/train" --held-out="$work/data/held-out" --out="$work/vae"
+
+echo "== transformer"
+[ -d "$work/start" ] || "$python" "$here/make_base.py" --worker="$worker" --vae="$work/vae" --out="$work/start"
+mpirun -n 2 "$worker" train --config="$here/base.textproto" --model="$work/start" --train-dir="$work/train" \
+  --train-data="$work/data" --threads=1
+[ -d "$work/model" ] || "$python" "$here/finish.py" --model="$work/train/runs/base/model" --out="$work/model"
+
+echo "== LoRA"
+"$worker" train --config="$here/pro.textproto" --model="$work/model" --train-dir="$work/train" --train-data="$work/data" \
+  --lora-dir="$work/model/loras"
+echo "== $work/model"
