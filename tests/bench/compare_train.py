@@ -34,6 +34,7 @@ def parse_args():
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--rounds", type=int, default=5, help="of each case")
     parser.add_argument("--rank", type=int, default=16)
+    parser.add_argument("--only", choices=("plain", "checkpointed"), help="one of the two cases")
     parser.add_argument("--quick", action="store_true", help="tiny sizes: shows that it runs, says nothing of speed")
     parser.add_argument("--thrifty", action="store_true",
                         help="give the reference the allocator's thresholds that svi-worker sets for itself, too")
@@ -167,7 +168,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="svi-bench-") as folder:
         model = pathlib.Path(folder) / "transformer"
         make_model(size, model)
-        for checkpointing in (False, True):
+        for checkpointing in [c for c in (False, True) if args.only in (None, "checkpointed" if c else "plain")]:
             results.append(compare_case(args, size, model, checkpointing))
             print_case(results[-1])
     if args.json:
