@@ -7,30 +7,18 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/time/time.h"
 #include "server/queue/job_store.h"
+#include "tests/conformance/store_factory.h"
 
 namespace svi::server {
 
-// One database, empty at first, gone with the object.
-class TestDatabase {
- public:
-  virtual ~TestDatabase() = default;
-  // Opens the database; a later call opens the same one.
-  virtual absl::StatusOr<std::unique_ptr<JobStore>> Open() = 0;
-};
-
-struct JobStoreFactory {
-  std::string name;
-  std::function<std::unique_ptr<TestDatabase>()> make;
-};
-
-inline void PrintTo(const JobStoreFactory& factory, std::ostream* out) { *out << factory.name; }
+using TestDatabase = TestDatabaseOf<JobStore>;
+using JobStoreFactory = StoreFactoryOf<JobStore>;
 
 class JobStoreConformance : public testing::TestWithParam<JobStoreFactory> {
  protected:

@@ -6,30 +6,18 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/time/time.h"
 #include "server/queue/training_store.h"
+#include "tests/conformance/store_factory.h"
 
 namespace svi::server {
 
-// One database, empty at first, gone with the object.
-class TrainingTestDatabase {
- public:
-  virtual ~TrainingTestDatabase() = default;
-  // Opens the database; a later call opens the same one.
-  virtual absl::StatusOr<std::unique_ptr<TrainingStore>> Open() = 0;
-};
-
-struct TrainingStoreFactory {
-  std::string name;
-  std::function<std::unique_ptr<TrainingTestDatabase>()> make;
-};
-
-inline void PrintTo(const TrainingStoreFactory& factory, std::ostream* out) { *out << factory.name; }
+using TrainingTestDatabase = TestDatabaseOf<TrainingStore>;
+using TrainingStoreFactory = StoreFactoryOf<TrainingStore>;
 
 class TrainingStoreConformance : public testing::TestWithParam<TrainingStoreFactory> {
  protected:

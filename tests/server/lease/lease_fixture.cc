@@ -114,26 +114,6 @@ void ScriptedWorker::Upload(const v1::LeaseId& lease, const std::string& clip, c
   SendDone(lease, clip, carry);
 }
 
-void ScriptedWorker::Fail(const v1::LeaseId& lease, const std::string& reason, bool permanent,
-                          bool handed_back) {
-  v1::WorkerMessage message;
-  v1::ClipFailed& failed = *message.mutable_clip_failed();
-  *failed.mutable_lease() = lease;
-  failed.mutable_error()->set_code(8);
-  failed.mutable_error()->set_reason(reason);
-  failed.mutable_error()->set_message("It did not work.");
-  failed.set_permanent(permanent);
-  failed.set_handed_back(handed_back);
-  Send(message);
-}
-
-void ScriptedWorker::ExpectAccepted(const v1::LeaseId& lease) {
-  const auto message = Next();
-  ASSERT_TRUE(message.has_value()) << "the stream ended";
-  ASSERT_TRUE(message->has_clip_accepted()) << message->ShortDebugString();
-  EXPECT_EQ(message->clip_accepted().lease().SerializeAsString(), lease.SerializeAsString());
-}
-
 LeaseTest::LeaseTest() {
   std::string name = (std::filesystem::temp_directory_path() / "svi_lease_XXXXXX").string();
   dir_ = mkdtemp(name.data());

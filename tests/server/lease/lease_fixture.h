@@ -57,6 +57,16 @@ inline void SetNobodys(uint64_t epoch, v1::RunLease* lease) {
   lease->set_epoch(epoch);
 }
 
+// The same part of both kinds of messages.
+inline v1::ClipFailed* MutableFailed(v1::WorkerMessage& message) { return message.mutable_clip_failed(); }
+inline v1::TrainingFailed* MutableFailed(v1::TrainerMessage& message) { return message.mutable_failed(); }
+inline const v1::LeaseId* Accepted(const v1::ServerMessage& message) {
+  return message.has_clip_accepted() ? &message.clip_accepted().lease() : nullptr;
+}
+inline const v1::RunLease* Accepted(const v1::TrainerOrder& message) {
+  return message.has_accepted() ? &message.accepted().lease() : nullptr;
+}
+
 // One stream, driven line by line. Reads block; a stream that hangs ends by its deadline and fails the test.
 template <typename Sent, typename Received, typename LeaseId>
 class ScriptedStream {
@@ -89,6 +99,24 @@ class ScriptedStream {
     message.mutable_heartbeat()->set_draining(draining);
     if (lease) *message.mutable_heartbeat()->mutable_lease() = *lease;
     Send(message);
+  }
+  void Fail(const LeaseId& lease, const std::string& reason, bool permanent, bool handed_back) {
+    Sent message;
+    auto& failed = *MutableFailed(message);
+    *failed.mutable_lease() = lease;
+    failed.mutable_error()->set_code(8);
+    failed.mutable_error()->set_reason(reason);
+    failed.mutable_error()->set_message("It did not work.");
+    failed.set_permanent(permanent);
+    failed.set_handed_back(handed_back);
+    Send(message);
+  }
+  // Expects to be told that what came of that lease is committed.
+  void ExpectAccepted(const LeaseId& lease) {
+    const auto message = Next();
+    ASSERT_TRUE(message.has_value()) << "the stream ended";
+    ASSERT_NE(Accepted(*message), nullptr) << message->ShortDebugString();
+    EXPECT_EQ(Accepted(*message)->SerializeAsString(), lease.SerializeAsString());
   }
   // Expects to be told to drop that lease.
   void ExpectCancel(const LeaseId& lease, const std::string& reason) {
@@ -138,9 +166,6 @@ class ScriptedWorker : public ScriptedStream<v1::WorkerMessage, v1::ServerMessag
   void SendDone(const v1::LeaseId& lease, const std::string& clip, const std::string& carry);
   // All of an upload, and ClipDone.
   void Upload(const v1::LeaseId& lease, const std::string& clip, const std::string& carry);
-  void Fail(const v1::LeaseId& lease, const std::string& reason, bool permanent, bool handed_back);
-  // Expects that message for that lease.
-  void ExpectAccepted(const v1::LeaseId& lease);
 };
 
 class LeaseTest : public testing::Test {

@@ -77,26 +77,6 @@ void ScriptedTrainer::Upload(const v1::RunLease& lease, const std::string& lora)
   SendDone(lease, lora);
 }
 
-void ScriptedTrainer::Fail(const v1::RunLease& lease, const std::string& reason, bool permanent,
-                           bool handed_back) {
-  v1::TrainerMessage message;
-  v1::TrainingFailed& failed = *message.mutable_failed();
-  *failed.mutable_lease() = lease;
-  failed.mutable_error()->set_code(8);
-  failed.mutable_error()->set_reason(reason);
-  failed.mutable_error()->set_message("It did not work.");
-  failed.set_permanent(permanent);
-  failed.set_handed_back(handed_back);
-  Send(message);
-}
-
-void ScriptedTrainer::ExpectAccepted(const v1::RunLease& lease) {
-  const auto order = Next();
-  ASSERT_TRUE(order.has_value()) << "the stream ended";
-  ASSERT_TRUE(order->has_accepted()) << order->ShortDebugString();
-  EXPECT_EQ(order->accepted().lease().SerializeAsString(), lease.SerializeAsString());
-}
-
 void TrainerTest::MakeRun(const std::string& id, const std::string& lora_name, v1::Objective objective) {
   NewTrainingRun run;
   run.id = id;

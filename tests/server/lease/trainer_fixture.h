@@ -27,9 +27,6 @@ class ScriptedTrainer : public ScriptedStream<v1::TrainerMessage, v1::TrainerOrd
   void SendDone(const v1::RunLease& lease, const std::string& lora);
   // All of a LoRA, and TrainingDone.
   void Upload(const v1::RunLease& lease, const std::string& lora);
-  void Fail(const v1::RunLease& lease, const std::string& reason, bool permanent, bool handed_back);
-  // Expects that message for that lease.
-  void ExpectAccepted(const v1::RunLease& lease);
 };
 
 class TrainerTest : public LeaseTest {
