@@ -89,7 +89,9 @@ def main() -> None:
     parser.add_argument("--layers", type=int, default=6)
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
-    subprocess.run([args.worker, "init-model", "--preset=tiny", f"--seed={args.seed}", f"--out={args.out}"], check=True)
+    subprocess.run(
+        [args.worker, "init-model", "--preset=tiny", f"--seed={args.seed}", f"--out={args.out}"], check=True
+    )
     for component in ("vae", "transformer"):
         shutil.rmtree(args.out / component)
     (args.out / "vae").mkdir()

@@ -195,11 +195,19 @@ def draw_shape(shape: str, colour: tuple, n: int) -> Image.Image:
     elif shape == "boat":
         draw.rectangle((*point(0.47, 0.02), *point(0.53, 0.7)), fill=dark)
         draw.polygon([point(0.5, 0.05), point(0.85, 0.58), point(0.15, 0.58)], fill=light, outline=dark, width=line)
-        draw.polygon([point(0, 0.62), point(1, 0.62), point(0.8, 0.95), point(0.2, 0.95)], fill=colour, outline=dark,
-                     width=line)
+        draw.polygon(
+            [point(0, 0.62), point(1, 0.62), point(0.8, 0.95), point(0.2, 0.95)],
+            fill=colour,
+            outline=dark,
+            width=line,
+        )
     else:  # car
-        draw.polygon([point(0.2, 0.48), point(0.32, 0.18), point(0.68, 0.18), point(0.8, 0.48)], fill=light,
-                     outline=dark, width=line)
+        draw.polygon(
+            [point(0.2, 0.48), point(0.32, 0.18), point(0.68, 0.18), point(0.8, 0.48)],
+            fill=light,
+            outline=dark,
+            width=line,
+        )
         draw.rectangle((*point(0, 0.45), *point(1, 0.76)), fill=colour, outline=dark, width=line)
         for x in (0.25, 0.75):
             draw.ellipse((*point(x - 0.14, 0.62), *point(x + 0.14, 0.9)), fill=(30, 30, 34))
@@ -271,7 +279,12 @@ def write_lists(args, scenes: list[Scene]) -> None:
     if args.split == "held-out":
         with open(args.out / "scenes.jsonl", "w") as out:
             for s in scenes:
-                line = {"picture": f"{s.index:05d}.png", "prompt": s.prompt, "direction": s.direction, "seed": s.index}
+                line = {
+                    "picture": f"{s.index:05d}.png",
+                    "prompt": s.prompt,
+                    "direction": s.direction,
+                    "seed": s.index,
+                }
                 out.write(json.dumps(line) + "\n")
         return
     with open(args.out / "train.jsonl", "w") as out:
