@@ -16,6 +16,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "client/log.h"
 #include "client/training_spec.h"
 #include "worker/commands.h"
@@ -69,11 +71,24 @@ absl::StatusOr<v1::TrainingSpec> ReadSpec(const std::string& path) {
   return spec;
 }
 
-void LogProgress(const v1::TrainingProgress& p) {
-  if (!p.phase().empty()) {
-    spdlog::info("{}", p.phase());
-    return;
+// Steps, and what goes on before them, that at most every few seconds.
+class ProgressLog {
+ public:
+  void operator()(const v1::TrainingProgress& p) {
+    if (p.phase().empty()) {
+      LogStep(p);
+    } else if (absl::Now() - last_phase_ > absl::Seconds(5)) {
+      spdlog::info("{}", p.phase());
+      last_phase_ = absl::Now();
+    }
   }
+
+ private:
+  static void LogStep(const v1::TrainingProgress& p);
+  absl::Time last_phase_ = absl::InfinitePast();
+};
+
+void ProgressLog::LogStep(const v1::TrainingProgress& p) {
   const std::string eta = p.has_eta() ? absl::StrFormat(", %d s left", p.eta().seconds()) : "";
   spdlog::info("{}", absl::StrFormat(
                          "step %d of %d: loss %.5f, learning rate %.3g, gradient norm %.4g, %.2f samples/s, "
@@ -129,7 +144,7 @@ int RunOffline(const TrainFlags& flags, const v1::TrainingSpec& spec) {
       spec.lora_name().empty() ? fs::path(flags.config).stem().string() : spec.lora_name();
   TrainHooks hooks;
   hooks.stop = stop;
-  hooks.progress = LogProgress;
+  hooks.progress = ProgressLog();
   const absl::StatusOr<TrainedRun> trained = (*backend)->Train(name, spec, hooks);
   if (!trained.ok()) {
     spdlog::error("{}", std::string(trained.status().message()));

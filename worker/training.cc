@@ -155,6 +155,7 @@ class EngineBackend : public TrainingBackend {
     };
     stop_ = hooks.stop;
     asked_to_stop_at_ = absl::InfiniteFuture();
+    warned_ = false;
     absl::StatusOr<engine::TrainResult> result =
         trainer_->Run(options, folder, (fs::path(options_.train_dir) / "cache").string(), videos, callbacks);
     stop_ = nullptr;
@@ -165,11 +166,13 @@ class EngineBackend : public TrainingBackend {
   bool GiveUpWaiting() {
     if (!stop_ || !stop_()) return false;
     const absl::Time now = absl::Now();
-    if (asked_to_stop_at_ == absl::InfiniteFuture()) {
-      asked_to_stop_at_ = now;
+    if (asked_to_stop_at_ == absl::InfiniteFuture()) asked_to_stop_at_ = now;
+    if (!warned_ && now - asked_to_stop_at_ > absl::Seconds(10)) {
+      warned_ = true;
       spdlog::warn(
-          "told to stop while waiting for the other ranks: if one of them has died, the newest checkpoint is "
-          "what the run can be continued from");
+          "told to stop, and still waiting for the other ranks: if one of them has died, the newest "
+          "checkpoint is what "
+          "the run can be continued from");
     }
     return now - asked_to_stop_at_ > kPatience;
   }
@@ -193,6 +196,7 @@ class EngineBackend : public TrainingBackend {
   std::unique_ptr<engine::Trainer> trainer_;
   std::function<bool()> stop_;  // of the run under way
   absl::Time asked_to_stop_at_ = absl::InfiniteFuture();
+  bool warned_ = false;
   bool broken_ = false;
 };
 

@@ -33,7 +33,7 @@ for arm in "${order[@]}"; do
   name=$variant-$arm
   config=$work/$name.textproto
   cat >"$config" <<SPEC
-dataset: "train"
+dataset: "train/lora.jsonl"
 variant: VARIANT_${variant^^}
 max_steps: ${STEPS:-400}
 batch_size: 8
@@ -41,7 +41,7 @@ learning_rate: 1e-3
 warmup_steps: 20
 lora_rank: 16
 gradient_checkpointing: false
-seed: 7
+seed: 1
 checkpoint_every: 200
 log_every: 20
 error_recycling { ${arms[$arm]} }

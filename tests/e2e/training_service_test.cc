@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -45,7 +46,7 @@ class TrainingServiceTest : public testing::Test {
     spec.set_height(64);
     spec.set_num_frames(17);
     spec.set_max_steps(steps);
-    spec.set_checkpoint_every(5);
+    spec.set_checkpoint_every(std::min(5u, steps));
     spec.set_lora_rank(4);
     return spec;
   }
