@@ -99,6 +99,10 @@ class TrainingServiceTest : public testing::Test {
       }
       const grpc::Status status = reader->Finish();
       if (status.ok()) return durable;
+      if (status.error_code() != grpc::StatusCode::UNAVAILABLE) {
+        ADD_FAILURE() << status.error_message();
+        return durable;
+      }
     }
     ADD_FAILURE() << "the run did not get there in time";
     return durable;
