@@ -92,7 +92,9 @@ void ExpectMeasured(const json& clip, int number) {
   for (const char* name :
        {"brightness", "contrast", "saturation", "sharpness", "motion", "histogram_distance"}) {
     ASSERT_TRUE(clip["drift"][name].is_number()) << name;
-    if (number == 1) EXPECT_EQ(clip["drift"][name], 0) << name;
+    if (number == 1) {
+      EXPECT_EQ(clip["drift"][name], 0) << name;
+    }
   }
   for (const char* name : {"static_psnr", "static_ssim"}) {
     EXPECT_TRUE(clip["drift"][name].is_number() || clip["drift"][name].is_null()) << name;

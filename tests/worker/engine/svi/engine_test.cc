@@ -40,23 +40,23 @@ TEST_P(EveryVariant, ThreeClipsAreTheSameOnOneWorkerAndOnThree) {
 }
 
 TEST_P(EveryVariant, FramesThatNobodyWantsChangeNothing) {
-  auto engine = Load();
+  auto seen = Load(), unseen = Load();
+  int decoded = 0;
   ClipCallbacks blind;
   blind.frame = nullptr;
-  int decoded = 0;
   blind.progress = [&](const Progress& progress) { decoded += progress.stage == Stage::kDecode; };
   std::string carry;
-  for (int i = 0; i < 3; ++i) {
-    const MadeClip expected = Make(*Load(), Request(i, GetParam()), carry);
-    const auto unseen = engine->GenerateClip(Request(i, GetParam()), Gradient(100, 70), carry, blind);
-    ASSERT_TRUE(unseen.ok()) << unseen.status();
-    EXPECT_EQ(unseen->carry, expected.result.carry) << "clip " << i;
-    EXPECT_EQ(unseen->frame_count, 0);
-    // The engine that has seen no frames so far makes the same ones.
-    EXPECT_TRUE(SameFrames(Make(*engine, Request(i, GetParam()), carry), expected)) << "clip " << i;
+  for (int i = 0; i < 2; ++i) {
+    const MadeClip expected = Make(*seen, Request(i, GetParam()), carry);
+    const auto made = unseen->GenerateClip(Request(i, GetParam()), Gradient(100, 70), carry, blind);
+    ASSERT_TRUE(made.ok()) << made.status();
+    EXPECT_EQ(made->carry, expected.result.carry) << "clip " << i;
+    EXPECT_EQ(made->frame_count, 0);
     carry = expected.result.carry;
   }
   EXPECT_EQ(decoded == 0, GetParam() == Variant::kPro) << "the others' next clip needs frames";
+  EXPECT_TRUE(
+      SameFrames(Make(*unseen, Request(2, GetParam()), carry), Make(*seen, Request(2, GetParam()), carry)));
 }
 
 // A clip so short that it brings fewer new frames than film is conditioned on.
