@@ -1,6 +1,4 @@
 // A training run offline: the same specification, trainer and folders as under a server.
-#include <google/protobuf/io/tokenizer.h>
-#include <google/protobuf/text_format.h>
 #include <prometheus/exposer.h>
 #include <prometheus/registry.h>
 #include <spdlog/spdlog.h>
@@ -10,8 +8,6 @@
 #include <cstdlib>
 #include <exception>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <memory>
 
 #include "absl/strings/str_cat.h"
@@ -19,6 +15,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "client/log.h"
+#include "client/training_flags.h"
 #include "client/training_spec.h"
 #include "worker/commands.h"
 #include "worker/engine_flags.h"
@@ -39,32 +36,11 @@ struct TrainFlags {
   TrainingBackendOptions backend;
 };
 
-// Keeps the parser's complaints, with their lines.
-class ErrorText : public google::protobuf::io::ErrorCollector {
- public:
-  void AddError(int line, int column, const std::string& message) override {
-    absl::StrAppend(&text_, text_.empty() ? "" : "; ", "line ", line + 1, ", column ", column + 1, ": ",
-                    message);
-  }
-  const std::string& text() const { return text_; }
-
- private:
-  std::string text_;
-};
-
 absl::StatusOr<v1::TrainingSpec> ReadSpec(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in) return absl::InvalidArgumentError(absl::StrCat("--config: ", path, " cannot be read"));
-  const std::string text(std::istreambuf_iterator<char>(in), {});
-  v1::TrainingSpec spec;
-  ErrorText errors;
-  google::protobuf::TextFormat::Parser parser;
-  parser.RecordErrorsTo(&errors);
-  if (!parser.ParseFromString(text, &spec)) {
-    return absl::InvalidArgumentError(absl::StrCat("--config: ", path, ": ", errors.text()));
-  }
+  absl::StatusOr<v1::TrainingSpec> spec = ReadTrainingSpec(path);
+  if (!spec.ok()) return spec;
   std::string faults;
-  for (const SpecFault& fault : CheckTrainingSpec(spec)) {
+  for (const SpecFault& fault : CheckTrainingSpec(*spec)) {
     absl::StrAppend(&faults, faults.empty() ? "" : "; ", fault.field, " ", fault.what);
   }
   if (!faults.empty()) return absl::InvalidArgumentError(absl::StrCat("--config: ", faults));

@@ -1,10 +1,11 @@
 #include "worker/training.h"
 
+#include <signal.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
-#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <functional>
@@ -181,7 +182,7 @@ class EngineBackend : public TrainingBackend {
   absl::Status Broken(const absl::Status& why) {
     broken_ = true;
     spdlog::error("{}", std::string(why.message()));
-    raise(SIGTERM);
+    kill(getpid(), SIGTERM);  // raise() would reach this thread only, and the signal thread waits for it
     return why;
   }
 

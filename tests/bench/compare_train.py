@@ -121,10 +121,10 @@ def compare_case(args, size, model, checkpointing):
     ours, theirs = [], []
     for i in range(args.rounds):
         for side in ("ours", "theirs") if i % 2 == 0 else ("theirs", "ours"):
-            if side == "ours":
-                ours.append(worker_turn(args, size, model, checkpointing))
-            else:
-                theirs.append(other_turn(args, model, checkpointing))
+            turns = ours if side == "ours" else theirs
+            turns.append(worker_turn(args, size, model, checkpointing) if side == "ours"
+                         else other_turn(args, model, checkpointing))
+            print(f"  round {i + 1}, {side}: {turns[-1]['seconds']:.2f} s", file=sys.stderr, flush=True)
     median = lambda turns, key: statistics.median(turn[key] for turn in turns)
     return {
         "name": ROWS[checkpointing],

@@ -15,7 +15,7 @@ namespace svi::engine {
 absl::Status ToStatus(const std::exception_ptr& error) {
   try {
     std::rethrow_exception(error);
-  } catch (const ClipStopped& e) {
+  } catch (const StatusError& e) {
     return e.status;
   } catch (const MissingFile& e) {
     return absl::NotFoundError(e.what());

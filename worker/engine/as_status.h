@@ -12,11 +12,11 @@
 
 namespace svi::engine {
 
-// Ends a clip early, with the status that GenerateClip is to return: cancelled, or a frame that could not be
-// taken.
-class ClipStopped : public std::runtime_error {
+// Ends work early, with the status that it is to return: a clip that is cancelled, a frame that could not be
+// taken, what another rank of a training run told of.
+class StatusError : public std::runtime_error {
  public:
-  explicit ClipStopped(absl::Status status)
+  explicit StatusError(absl::Status status)
       : std::runtime_error(std::string(status.message())), status(status) {}
   const absl::Status status;
 };

@@ -41,7 +41,7 @@ class LoadedEngine : public Engine {
     return AsStatus([&]() -> absl::StatusOr<ClipResult> {
       CheckRequest(request, info_.defaults);  // before any weight is touched
       const absl::Duration lora_time = loras_.Put(request.loras, [&] {
-        if (callbacks.cancelled()) throw ClipStopped(absl::CancelledError("the clip was cancelled"));
+        if (callbacks.cancelled()) throw StatusError(absl::CancelledError("the clip was cancelled"));
       });
       ClipResult result = chain_.Generate(request, picture, carry, callbacks);
       result.lora_time = lora_time;

@@ -22,7 +22,7 @@ at::Tensor Tail(const at::Tensor& tensor, int64_t dim, int64_t count) {
   return tensor.narrow(dim, tensor.size(dim) - count, count);
 }
 
-ClipStopped Cancelled() { return ClipStopped(absl::CancelledError("the clip was cancelled")); }
+StatusError Cancelled() { return StatusError(absl::CancelledError("the clip was cancelled")); }
 
 void Require(bool ok, const char* what) {
   if (!ok) throw std::invalid_argument(what);
@@ -135,7 +135,7 @@ struct Chain::Run {
         continue;
       }
       if (!callbacks.frame) continue;
-      if (absl::Status taken = callbacks.frame(ToPicture(frame)); !taken.ok()) throw ClipStopped(taken);
+      if (absl::Status taken = callbacks.frame(ToPicture(frame)); !taken.ok()) throw StatusError(taken);
       ++result.frame_count;
     }
   }

@@ -28,7 +28,7 @@ std::string Encode(const absl::Status& status) {
   const auto code = static_cast<absl::StatusCode>(std::stoi(encoded.substr(0, space)));
   const std::string text =
       absl::StrCat(several ? absl::StrCat("rank ", rank, ": ") : "", encoded.substr(space + 1));
-  throw ClipStopped(absl::Status(code, text));
+  throw StatusError(absl::Status(code, text));
 }
 
 }  // namespace
@@ -187,9 +187,10 @@ void TrainingRun::Restore() {
           "it was begun with, or begin in another folder");
     }
     if (about("ranks") != std::to_string(collectives_.size())) {
-      throw std::invalid_argument(absl::StrCat("the checkpoint was made by ", about("ranks"),
-                                               " ranks and can only be continued by as many, not by ",
-                                               collectives_.size()));
+      // Another worker may have as many.
+      throw StatusError(absl::FailedPreconditionError(
+          absl::StrCat("the checkpoint was made by ", about("ranks"),
+                       " ranks and can only be continued by as many, not by ", collectives_.size())));
     }
     const c10::NoGradGuard no_gradients;
     for (const Parameter& parameter : trainable_->parameters) {

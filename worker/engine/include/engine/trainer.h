@@ -85,8 +85,9 @@ class Trainer {
   // Trains to options.max_steps. `run_dir` (the same on all ranks; made if need be) holds the run's
   // checkpoints and results; the newest checkpoint in it is continued. `cache_dir` holds encoded data sets
   // and may be shared between runs. CANCELLED: stopped, a checkpoint is written. INVALID_ARGUMENT: an option,
-  // the data set, or a checkpoint that other options made. UNAVAILABLE: a rank was lost; the newest
-  // checkpoint is good. RESOURCE_EXHAUSTED: out of memory. INTERNAL: the loss is not finite, and all else.
+  // the data set, or a checkpoint that other options made. FAILED_PRECONDITION: it was made by another number
+  // of ranks. UNAVAILABLE: a rank was lost; the newest checkpoint is good. RESOURCE_EXHAUSTED: out of memory.
+  // INTERNAL: the loss is not finite, and all else.
   virtual absl::StatusOr<TrainResult> Run(const TrainOptions& options, const std::string& run_dir,
                                           const std::string& cache_dir, VideoSource& videos,
                                           const TrainCallbacks& callbacks) = 0;
