@@ -29,7 +29,8 @@ TensorFile ReadSafetensorsFolder(const std::string& dir, const std::string& stem
 // The file's bytes; the same tensors and metadata give the same bytes.
 std::string SerializeSafetensors(const TensorFile& file);
 
-// Streams to `path` + ".tmp", fsyncs and renames. Throws std::runtime_error when that fails.
+// Streams to a file beside `path`, fsyncs and renames; several processes may write the same path. Throws
+// std::runtime_error when that fails.
 void WriteSafetensors(const std::string& path, const TensorFile& file);
 
 }  // namespace svi::engine

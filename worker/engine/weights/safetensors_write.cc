@@ -75,12 +75,13 @@ void Stream(const TensorFile& file, const Sink& sink) {
   throw std::system_error(errno, std::generic_category(), "cannot write " + BaseName(path));
 }
 
-// The file that is written to; removed again unless it was published.
+// The file that is written to; removed again unless it was published. Each process has its own: two that
+// write the same path disturb each other no more than that the later one stays.
 class TemporaryFile {
  public:
   explicit TemporaryFile(const std::string& path)
       : path_(path),
-        temporary_(path + ".tmp"),
+        temporary_(path + "." + std::to_string(getpid()) + ".tmp"),
         fd_(::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)) {
     if (fd_ < 0) FailWriting(path_);
   }

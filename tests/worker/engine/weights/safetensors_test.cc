@@ -1,7 +1,13 @@
 #include "worker/engine/weights/safetensors.h"
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <cstring>
+#include <filesystem>
+#include <string>
 #include <system_error>
+#include <vector>
 
 #include "tests/worker/engine/weights/temp_dir.h"
 
@@ -13,6 +19,7 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
 using ::testing::Pair;
+using ::testing::UnorderedElementsAre;
 
 void ExpectSame(const at::Tensor& a, const at::Tensor& b) {
   ASSERT_EQ(a.scalar_type(), b.scalar_type());
@@ -36,11 +43,18 @@ TensorFile EveryDtype() {
   return file;
 }
 
+std::vector<std::string> NamesIn(const TempDir& dir) {
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(dir.path()))
+    names.push_back(entry.path().filename());
+  return names;
+}
+
 TEST(Safetensors, EveryDtypeSurvivesMemoryAndFile) {
   const TensorFile file = EveryDtype();
   TempDir dir;
   WriteSafetensors(dir.File("x.safetensors"), file);
-  EXPECT_FALSE(std::filesystem::exists(dir.File("x.safetensors.tmp")));
+  EXPECT_THAT(NamesIn(dir), ElementsAre("x.safetensors"));
   EXPECT_EQ(dir.Read("x.safetensors"), SerializeSafetensors(file));
 
   for (const TensorFile& read :
@@ -109,6 +123,35 @@ TEST(Safetensors, ReadsWhatTheReferenceWriterWrote) {
   EXPECT_EQ(timesteps[0].item<int64_t>(), 999);
 }
 
+// Two trainers that filled one cache of latents took each other's half-written file away.
+TEST(Safetensors, ProcessesThatWriteTheSamePathDoNotDisturbEachOther) {
+  const TempDir dir;
+  const TensorFile file{{{"a", at::ones({1000})}}, {}};
+  std::vector<pid_t> writers;
+  for (int i = 0; i < 3; ++i) {
+    const pid_t writer = fork();
+    if (writer == 0) {
+      int failures = 0;
+      for (int round = 0; round < 40; ++round) {
+        try {
+          WriteSafetensors(dir.File("x"), file);
+        } catch (const std::exception&) {
+          ++failures;
+        }
+      }
+      _exit(failures);
+    }
+    writers.push_back(writer);
+  }
+  for (const pid_t writer : writers) {
+    int status = -1;
+    ASSERT_EQ(waitpid(writer, &status, 0), writer);
+    EXPECT_EQ(status, 0);
+  }
+  EXPECT_THAT(NamesIn(dir), ElementsAre("x"));
+  EXPECT_TRUE(at::equal(ReadSafetensors(dir.File("x")).tensors.at("a"), at::ones({1000})));
+}
+
 TEST(Safetensors, OverwritesAndKeepsTheOldFileWhenItCannot) {
   TempDir dir;
   WriteSafetensors(dir.File("x"), {{{"a", at::ones({4})}}, {}});
@@ -118,7 +161,7 @@ TEST(Safetensors, OverwritesAndKeepsTheOldFileWhenItCannot) {
   std::filesystem::create_directory(dir.File("y"));
   dir.Write("y/occupied", "");
   EXPECT_THROW(WriteSafetensors(dir.File("y"), {}), std::runtime_error);
-  EXPECT_FALSE(std::filesystem::exists(dir.File("y.tmp")));
+  EXPECT_THAT(NamesIn(dir), UnorderedElementsAre("x", "y"));
   EXPECT_THROW(WriteSafetensors(dir.File("none/x"), {}), std::runtime_error);
 }
 
