@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # From a bare checkout to clips of a real picture: sets up, builds, starts a server and a worker, asks for a video
-# through gRPC, and says where the clips are. The model is tiny and its weights are random, so the frames are noise-like.
+# through gRPC, and says where the clips are. The model is the small one of models/demo: what it can do, and what it can
+# not, is in models/demo/README.md.
 #   scripts/demo.sh [FOLDER]   clips go to FOLDER (default: demo-output)
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -34,24 +35,21 @@ echo "== building"
 cmake --preset release >/dev/null
 cmake --build --preset release --target svi-server svi-worker svi
 
-echo "== making a tiny model with random weights"
-"$bin/svi-worker" init-model --preset=tiny --seed=0 --out="$work/model"
-
 echo "== starting server and worker"
 "$bin/svi-server" --listen=127.0.0.1:0 --metrics-listen=127.0.0.1:0 --data-dir="$work/data" >"$work/server.log" 2>&1 &
 server_pid=$!
 address=$(wait_for "$work/server.log" "svi-server: listening on " "$server_pid")
-"$bin/svi-worker" --server="$address" --model="$work/model" --metrics-listen=127.0.0.1:0 >"$work/worker.log" 2>&1 &
+"$bin/svi-worker" --server="$address" --model=models/demo/model --metrics-listen=127.0.0.1:0 >"$work/worker.log" 2>&1 &
 worker_pid=$!
 wait_for "$work/worker.log" "registered" "$worker_pid" >/dev/null
 
 echo "== asking $address for a video of three clips"
 rm -f "$out"/clip-*.mp4
-"$bin/svi" --server="$address" generate tests/data/boat.jpg \
-  --prompt "a sailing boat on a calm sea" \
-  --prompt "the boat turns towards the sun" \
-  --prompt "evening falls over the water" \
+"$bin/svi" --server="$address" generate models/demo/held-out/00010.png \
+  --prompt "a purple triangle slowly drifts to the left" \
+  --prompt "a purple triangle slowly drifts to the left" \
+  --prompt "a purple triangle stands still" \
   --out "$out"
 
-echo "== the clips (noise-like: the weights are random)"
+echo "== the clips"
 ls -l "$out"/clip-*.mp4

@@ -22,7 +22,7 @@ SVI_CONFIG = {
     "max_area": 128 * 128,
     "num_frames": 17,
     "num_inference_steps": 8,
-    "guidance_scale": 1.5,
+    "guidance_scale": 2.0,
     "flow_shift": 3.0,
     "fps": 24,
     "negative_prompt": "",

@@ -137,7 +137,8 @@ TEST_F(TrainTest, WhatIsWrongWithTheConfigurationIsSaid) {
 
 // The first moment after one step is a tenth of the gradient, so the checkpoint tells the gradients.
 TEST_F(TrainTest, TwoRanksWithHalfTheBatchHaveTheOneRanksGradients) {
-  const std::string common = "max_steps: 1 checkpoint_every: 1 max_grad_norm: 0 error_recycling { clean_prob: 1 } ";
+  const std::string common =
+      "max_steps: 1 checkpoint_every: 1 max_grad_norm: 0 error_recycling { clean_prob: 1 } ";
   Process one(Command(Config("one", common + "batch_size: 4"), "work"));
   EXPECT_EQ(one.Wait(), 0) << one.output();
   Process two(TwoRanks(Command(Config("two", common + "batch_size: 2"), "work")));
