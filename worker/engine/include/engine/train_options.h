@@ -14,8 +14,8 @@ namespace svi::engine {
 
 enum class Objective { kLora, kFull };
 enum class LearningRateSchedule { kConstant, kCosine, kLinear };
-// Which entry of a full grid gives way. The two L2 rules choose the same one, the nearest to the new error and
-// the first of equally near ones; kL2Batch compares with all entries at once.
+// Which entry of a full grid gives way. The two L2 rules choose the same one, the nearest to the new error
+// and the first of equally near ones; kL2Batch compares with all entries at once.
 enum class BankReplacement { kRandom, kFifo, kL2Similarity, kL2Batch };
 enum class HistoryErrorSource { kAllGrids, kTimestepRange, kCurrentGrid };
 enum class InjectedError { kBanked, kGaussian };
