@@ -46,7 +46,8 @@ class DemoModelTest : public testing::Test {
                      "--measure-at=1", absl::StrCat("--out=", report.string())});
     EXPECT_EQ(process.Wait(absl::Seconds(200)), 0) << process.output();
     std::vector<double> motions;
-    for (const json& scene : json::parse(ReadFile(report.string())).at("scenes")) {
+    const json measured = json::parse(ReadFile(report.string()));
+    for (const json& scene : measured.at("scenes")) {
       motions.push_back(scene.at("clips").at(0).at("measures").at("motion").get<double>());
     }
     return motions;
