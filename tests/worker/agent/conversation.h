@@ -33,13 +33,16 @@ class Conversation {
       received_.clear();
     }
     Incoming message;
+    // The worker may be back on a new stream before this one has come to its end.
     while (stream->Read(&message)) {
       absl::MutexLock lock(&mu_);
-      received_.push_back(std::move(message));
+      if (stream_ == stream) received_.push_back(std::move(message));
     }
     absl::MutexLock lock(&mu_);
-    stream_ = nullptr;
-    context_ = nullptr;
+    if (stream_ == stream) {
+      stream_ = nullptr;
+      context_ = nullptr;
+    }
     return grpc::Status::OK;
   }
 
@@ -69,8 +72,10 @@ class Conversation {
   void Break() {
     absl::MutexLock lock(&mu_);
     ASSERT_NE(context_, nullptr);
+    const auto other = [this, broken = context_]()
+                           ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return context_ != broken; };
     context_->TryCancel();
-    EXPECT_TRUE(mu_.AwaitWithTimeout(absl::Condition(this, &Conversation::Gone), kPatience));
+    EXPECT_TRUE(mu_.AwaitWithTimeout(absl::Condition(&other), kPatience));
   }
 
   // Waits until the worker has ended the connection.
