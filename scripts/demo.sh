@@ -39,13 +39,13 @@ echo "== starting server and worker"
 "$bin/svi-server" --listen=127.0.0.1:0 --metrics-listen=127.0.0.1:0 --data-dir="$work/data" >"$work/server.log" 2>&1 &
 server_pid=$!
 address=$(wait_for "$work/server.log" "svi-server: listening on " "$server_pid")
-"$bin/svi-worker" --server="$address" --model=models/demo/model --metrics-listen=127.0.0.1:0 >"$work/worker.log" 2>&1 &
+"$bin/svi-worker" --server="$address" --model=models/demo/model --lora-dir=models/demo/loras --metrics-listen=127.0.0.1:0 >"$work/worker.log" 2>&1 &
 worker_pid=$!
 wait_for "$work/worker.log" "registered" "$worker_pid" >/dev/null
 
 echo "== asking $address for a video of three clips"
 rm -f "$out"/clip-*.mp4
-"$bin/svi" --server="$address" generate models/demo/held-out/00010.png \
+"$bin/svi" --server="$address" generate models/demo/held-out/00010.png --lora=pro \
   --prompt "a purple triangle slowly drifts to the left" \
   --prompt "a purple triangle slowly drifts to the left" \
   --prompt "a purple triangle stands still" \

@@ -58,8 +58,10 @@ class DemoModelTest : public testing::Test {
 
 TEST_F(DemoModelTest, IsSmallEnoughToShip) {
   uint64_t bytes = 0;
-  for (const auto& entry : fs::recursive_directory_iterator(absl::StrCat(kDemo, "/model"))) {
-    if (entry.is_regular_file()) bytes += entry.file_size();
+  for (const char* folder : {"/model", "/loras"}) {
+    for (const auto& entry : fs::recursive_directory_iterator(absl::StrCat(kDemo, folder))) {
+      if (entry.is_regular_file()) bytes += entry.file_size();
+    }
   }
   EXPECT_LT(bytes, 20'000'000u);
 }
