@@ -25,8 +25,9 @@ TEST_F(UmT5Test, PaddedBatchEqualsTransformers) {
   EXPECT_LE(MaxAbs(output, golden_.at("output")), 1e-5);
 }
 
-// 300 tokens reach all buckets of the relative bias. With this encoder's random tables the sum is ill-conditioned: the
-// fixture is 6.5e-5 from float64, and transformers itself, on a CPU with another MKL kernel, 4.5e-5 from the fixture.
+// 300 tokens reach all buckets of the relative bias. With this encoder's random tables the sum is
+// ill-conditioned: the fixture is 6.5e-5 from float64, and transformers itself, on a CPU with another MKL
+// kernel, 4.5e-5 from the fixture.
 TEST_F(UmT5Test, LongPromptEqualsTransformers) {
   const at::Tensor& ids = golden_.at("long_ids");
   EXPECT_LE(MaxAbs(GoldenUmT5()->Forward(ids, at::ones_like(ids)), golden_.at("long_output")), 1e-4);
