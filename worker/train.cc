@@ -16,10 +16,10 @@
 #include "absl/time/time.h"
 #include "client/log.h"
 #include "client/training_flags.h"
-#include "client/training_spec.h"
 #include "worker/commands.h"
 #include "worker/engine_flags.h"
 #include "worker/signal_thread.h"
+#include "worker/train_options.h"
 #include "worker/training.h"
 
 namespace svi::worker {
@@ -39,11 +39,9 @@ struct TrainFlags {
 absl::StatusOr<v1::TrainingSpec> ReadSpec(const std::string& path) {
   absl::StatusOr<v1::TrainingSpec> spec = ReadTrainingSpec(path);
   if (!spec.ok()) return spec;
-  std::string faults;
-  for (const SpecFault& fault : CheckTrainingSpec(*spec)) {
-    absl::StrAppend(&faults, faults.empty() ? "" : "; ", fault.field, " ", fault.what);
+  if (const absl::Status status = ToTrainOptions(*spec).status(); !status.ok()) {
+    return absl::InvalidArgumentError(absl::StrCat("--config: ", status.message()));
   }
-  if (!faults.empty()) return absl::InvalidArgumentError(absl::StrCat("--config: ", faults));
   return spec;
 }
 

@@ -11,8 +11,6 @@
 #include <functional>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "engine/trainer.h"
 #include "svi/v1/worker_service.pb.h"
@@ -125,10 +123,9 @@ class EngineBackend : public TrainingBackend {
   fs::path RunsDir() const { return fs::path(options_.train_dir) / "runs"; }
 
   absl::StatusOr<std::string> RunDir(const std::string& run_id) const {
-    const std::string id(absl::StripPrefix(run_id, "trainingRuns/"));
-    if (!IsPlainName(id))
+    if (!IsPlainName(run_id))
       return absl::InvalidArgumentError("the run's name must be 1..128 of [A-Za-z0-9._-]");
-    return (RunsDir() / id).string();
+    return (RunsDir() / run_id).string();
   }
 
   // With --train-data a client reaches nothing outside of that folder.

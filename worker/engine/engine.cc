@@ -61,11 +61,6 @@ class LoadedEngine : public Engine {
   Chain chain_;
 };
 
-std::string FolderName(const std::string& dir) {
-  const std::filesystem::path path = std::filesystem::path(dir).lexically_normal();
-  return path.has_filename() ? path.filename().string() : path.parent_path().filename().string();
-}
-
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Engine>> Engine::Load(const EngineOptions& options) {

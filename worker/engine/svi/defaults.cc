@@ -1,5 +1,6 @@
 #include "worker/engine/svi/defaults.h"
 
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
@@ -74,6 +75,11 @@ std::string SviConfig::ToJson() const {
                  {"fps", defaults.fps},
                  {"negative_prompt", defaults.negative_prompt}};
   return object.dump(2) + "\n";
+}
+
+std::string FolderName(const std::string& dir) {
+  const std::filesystem::path path = std::filesystem::path(dir).lexically_normal();
+  return path.has_filename() ? path.filename().string() : path.parent_path().filename().string();
 }
 
 }  // namespace svi::engine

@@ -22,6 +22,9 @@ struct SviConfig {
   std::string ToJson() const;
 };
 
+// Last part of a folder's path, whether it ends with a slash or not: what a model without a name is called.
+std::string FolderName(const std::string& dir);
+
 // Wan's own negative prompt (wan/configs/shared_config.py, sample_neg_prompt): the model was tuned with it.
 extern const char kWanNegativePrompt[];
 

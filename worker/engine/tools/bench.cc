@@ -15,6 +15,7 @@
 #include "worker/engine/as_status.h"
 #include "worker/engine/nn/device.h"
 #include "worker/engine/nn/layers.h"
+#include "worker/engine/svi/defaults.h"
 #include "worker/engine/tools/bench_flops.h"
 #include "worker/engine/tools/bench_memory.h"
 #include "worker/engine/tools/bench_parts.h"
@@ -148,11 +149,6 @@ absl::Status TakeTurn(const BenchPartMaker& part, at::Device device, Yardstick& 
     if (absl::Status status = Time(loaded.rows[i], device, progress.rows[i]); !status.ok()) return status;
   }
   return absl::OkStatus();
-}
-
-std::string FolderName(const std::string& dir) {
-  const std::filesystem::path path = std::filesystem::path(dir).lexically_normal();
-  return path.has_filename() ? path.filename().string() : path.parent_path().filename().string();
 }
 
 absl::StatusOr<BenchReport> Run(const BenchOptions& options,

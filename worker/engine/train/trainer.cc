@@ -114,9 +114,7 @@ absl::StatusOr<std::unique_ptr<Trainer>> Trainer::Load(const EngineOptions& opti
                             ReadOptionalText(options.model_dir, "scheduler/scheduler_config.json"));
     EngineInfo info;
     info.device = DeviceName(device);
-    info.model_label = config.name.empty()
-                           ? std::filesystem::path(options.model_dir).lexically_normal().filename().string()
-                           : config.name;
+    info.model_label = config.name.empty() ? FolderName(options.model_dir) : config.name;
     info.parameters = static_cast<uint64_t>(parameters);
     info.defaults = config.defaults;
     CollectiveOptions collective;

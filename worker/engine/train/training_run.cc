@@ -11,6 +11,7 @@
 #include "worker/engine/svi/carry.h"
 #include "worker/engine/train/learning_rate.h"
 #include "worker/engine/train/parameter.h"
+#include "worker/engine/train/training_state.h"
 
 namespace svi::engine {
 namespace {
@@ -213,9 +214,7 @@ void TrainingRun::Report() {
 
 void TrainingRun::WriteCheckpoint() {
   TensorFile shared, own;
-  for (const Parameter& parameter : trainable_->parameters) {
-    shared.tensors["parameter." + parameter.name] = parameter.tensor.detach();
-  }
+  SaveParameters(shared, trainable_->parameters);
   optimizer_->Save(shared);
   if (average_) average_->Save(shared);
   shared.metadata = {{"step", std::to_string(report_.step)},

@@ -1,6 +1,4 @@
 // What a training run does before its first step.
-#include <c10/core/GradMode.h>
-
 #include <filesystem>
 #include <fstream>
 #include <set>
@@ -9,6 +7,7 @@
 #include "worker/engine/as_status.h"
 #include "worker/engine/checkpoint/loaders.h"
 #include "worker/engine/train/training_run.h"
+#include "worker/engine/train/training_state.h"
 
 namespace svi::engine {
 namespace {
@@ -192,14 +191,7 @@ void TrainingRun::Restore() {
           absl::StrCat("the checkpoint was made by ", about("ranks"),
                        " ranks and can only be continued by as many, not by ", collectives_.size())));
     }
-    const c10::NoGradGuard no_gradients;
-    for (const Parameter& parameter : trainable_->parameters) {
-      const auto found = shared.tensors.find("parameter." + parameter.name);
-      if (found == shared.tensors.end() || found->second.sizes() != parameter.tensor.sizes()) {
-        throw std::invalid_argument("the checkpoint does not fit the model: " + parameter.name);
-      }
-      parameter.tensor.copy_(found->second);
-    }
+    LoadParameters(shared, trainable_->parameters);
     optimizer_->Load(shared);
     if (average_) average_->Load(shared);
     recycling_->Load(checkpoints_.ReadOwn(*newest), "recycling.");
