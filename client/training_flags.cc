@@ -49,6 +49,7 @@ constexpr Line kSpec[] = {
     {"flow_shift", "Flow shift of the training schedule; Wan 2.2 5B: 5", "shift"},
     {"first_clip_prob", "Share of samples that are a video's first clip; default: 0.2"},
     {"prompt_dropout", "Share of samples without their prompt; default: 0, with --objective=full 0.1"},
+    {"loss_weighting", "Of the timesteps: gaussian (around t = 500) or uniform; default: gaussian"},
     {nullptr, "Optimisation"},
     {"max_steps", "Optimiser steps; required"},
     {"batch_size", "Samples a rank and forward pass; default: 1"},

@@ -107,6 +107,7 @@ void CheckOptimiser(const v1::TrainingSpec& spec, Faults* bad) {
     bad->Add("learning_rate_min", absl::StrCat("must be 0..learning_rate (", spec.learning_rate(), "), is ",
                                                spec.learning_rate_min()));
   }
+  bad->Known("loss_weighting", v1::LossWeighting_IsValid(spec.loss_weighting()), spec.loss_weighting());
   bad->Known("learning_rate_schedule", v1::LearningRateSchedule_IsValid(spec.learning_rate_schedule()),
              spec.learning_rate_schedule());
   if (spec.warmup_steps() > spec.max_steps()) {
@@ -212,6 +213,7 @@ v1::TrainingSpec WithDefaults(v1::TrainingSpec spec) {
   SVI_DEFAULT(spec, max_stride, 1);
   SVI_DEFAULT(spec, first_clip_prob, 0.2);
   SVI_DEFAULT(spec, prompt_dropout, spec.objective() == v1::OBJECTIVE_FULL ? 0.1 : 0);
+  SVI_DEFAULT_ENUM(spec, loss_weighting, v1::LOSS_WEIGHTING_GAUSSIAN);
 
   SVI_DEFAULT(spec, batch_size, 1);
   SVI_DEFAULT(spec, gradient_accumulation_steps, 1);

@@ -110,6 +110,8 @@ absl::StatusOr<engine::TrainOptions> ToTrainOptions(const v1::TrainingSpec& give
   o.height = static_cast<int>(spec.height());
   o.num_frames = static_cast<int>(spec.num_frames());
   o.flow_shift = spec.flow_shift();
+  o.loss_weighting = spec.loss_weighting() == v1::LOSS_WEIGHTING_UNIFORM ? engine::LossWeighting::kUniform
+                                                                         : engine::LossWeighting::kGaussian;
   o.samples_per_video = spec.samples_per_video();
   o.max_stride = spec.max_stride();
   o.first_clip_prob = spec.first_clip_prob();

@@ -82,6 +82,7 @@ TEST(CheckTrainingSpecTest, EachLimitNamesItsField) {
       {"learning_rate: 1.5", "learning_rate"},
       {"learning_rate_min: 0.01", "learning_rate_min"},
       {"learning_rate_schedule: 7", "learning_rate_schedule"},
+      {"loss_weighting: 7", "loss_weighting"},
       {"warmup_steps: 1001", "warmup_steps"},
       {"weight_decay: inf", "weight_decay"},
       {"adam_beta1: 1", "adam_beta1"},

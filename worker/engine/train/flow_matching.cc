@@ -21,6 +21,17 @@ int64_t NearestGrid(const std::vector<double>& grid_timesteps, double timestep) 
   return static_cast<int64_t>(nearest);
 }
 
+// A bell around sigma = 1/2 minus its least value, scaled to a mean of 1.
+std::vector<double> GaussianWeights(const std::vector<double>& sigmas) {
+  std::vector<double> weights;
+  for (const double sigma : sigmas) weights.push_back(std::exp(-2.0 * (sigma - 0.5) * (sigma - 0.5)));
+  const double least = *std::min_element(weights.begin(), weights.end());
+  double sum = 0;
+  for (double& weight : weights) sum += weight -= least;
+  for (double& weight : weights) weight *= static_cast<double>(weights.size()) / sum;
+  return weights;
+}
+
 void CheckSameShape(const at::Tensor& tensor, const at::Tensor& latents, const char* name) {
   if (tensor.defined() && tensor.sizes() != latents.sizes()) {
     throw std::invalid_argument(std::string(name) + " and latents differ in shape");
@@ -29,20 +40,16 @@ void CheckSameShape(const at::Tensor& tensor, const at::Tensor& latents, const c
 
 }  // namespace
 
-TrainSchedule MakeTrainSchedule(double shift) {
-  const auto count = static_cast<double>(kTrainTimesteps);
+TrainSchedule MakeTrainSchedule(double shift, LossWeighting weighting) {
   TrainSchedule schedule;
   schedule.sigmas = EulerSchedule(static_cast<int>(kTrainTimesteps), shift).sigmas;
   schedule.sigmas.pop_back();  // the 0 that an integrator ends at
-  double sum = 0;
   for (const double sigma : schedule.sigmas) {
-    schedule.timesteps.push_back(count * sigma);
-    const double distance = (count * sigma - count / 2) / count;
-    schedule.loss_weights.push_back(std::exp(-2.0 * distance * distance));
+    schedule.timesteps.push_back(static_cast<double>(kTrainTimesteps) * sigma);
   }
-  const double least = *std::min_element(schedule.loss_weights.begin(), schedule.loss_weights.end());
-  for (double& weight : schedule.loss_weights) sum += weight -= least;
-  for (double& weight : schedule.loss_weights) weight *= count / sum;
+  schedule.loss_weights = weighting == LossWeighting::kGaussian
+                              ? GaussianWeights(schedule.sigmas)
+                              : std::vector<double>(schedule.sigmas.size(), 1.0);
 
   const std::vector<double> grid_timesteps = EulerSchedule(static_cast<int>(kErrorGrids), shift).timesteps;
   for (const double t : schedule.timesteps) schedule.grids.push_back(NearestGrid(grid_timesteps, t));

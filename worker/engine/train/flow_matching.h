@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "engine/train_options.h"
+
 namespace svi::engine {
 
 inline constexpr int64_t kTrainTimesteps = 1000;
@@ -16,10 +18,10 @@ inline constexpr int64_t kErrorGrids = 50;
 struct TrainSchedule {
   std::vector<double> sigmas;        // shift·s / (1 + (shift-1)·s), s = 1 - i/1000
   std::vector<double> timesteps;     // 1000·sigma
-  std::vector<double> loss_weights;  // Gaussian around t = 500, minus its minimum, mean 1
+  std::vector<double> loss_weights;  // mean 1; kGaussian: a bell around t = 500, minus its minimum
   std::vector<int64_t> grids;        // error grid of each index: the nearest of the 50 inference timesteps
 };
-TrainSchedule MakeTrainSchedule(double shift);
+TrainSchedule MakeTrainSchedule(double shift, LossWeighting weighting = LossWeighting::kGaussian);
 
 // What the model sees of one sample, and what it is to say. Any shape; float32.
 struct NoisyLatents {

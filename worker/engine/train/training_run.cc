@@ -57,7 +57,7 @@ TrainingRun::TrainingRun(const TrainOptions& options, const RunSite& site, Video
       collectives_(collectives),
       callbacks_(callbacks),
       window_(WindowOf(options)),
-      schedule_(MakeTrainSchedule(options.flow_shift)),
+      schedule_(MakeTrainSchedule(options.flow_shift, options.loss_weighting)),
       checkpoints_((std::filesystem::path(site.run_dir) / "checkpoints").string(), options.keep_checkpoints,
                    collectives) {
   report_.max_steps = options.max_steps;

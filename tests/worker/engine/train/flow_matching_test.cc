@@ -57,6 +57,12 @@ TEST_F(FlowMatchingTest, WeightsVanishAtPureNoiseAndSumToTheirCount) {
   EXPECT_NEAR(sum, 1000.0, 1e-9);
 }
 
+TEST_F(FlowMatchingTest, UniformWeightsCountPureNoiseToo) {
+  const TrainSchedule schedule = MakeTrainSchedule(5.0, LossWeighting::kUniform);
+  EXPECT_EQ(schedule.loss_weights, std::vector<double>(1000, 1.0));
+  EXPECT_EQ(schedule.sigmas, MakeTrainSchedule(5.0).sigmas);
+}
+
 TEST_F(FlowMatchingTest, StepsEqualTheReference) {
   const std::string marker = ".in.latents";
   int steps = 0;

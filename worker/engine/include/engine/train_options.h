@@ -13,6 +13,8 @@
 namespace svi::engine {
 
 enum class Objective { kLora, kFull };
+// Of the timesteps in the loss: a bell around t = 500 that is zero at pure noise, or all alike.
+enum class LossWeighting { kGaussian, kUniform };
 enum class LearningRateSchedule { kConstant, kCosine, kLinear };
 // Which entry of a full grid gives way. The two L2 rules choose the same one, the nearest to the new error
 // and the first of equally near ones; kL2Batch compares with all entries at once.
@@ -84,6 +86,7 @@ struct TrainOptions {
   int64_t max_stride = 1;
   double first_clip_prob = 0.2;
   double prompt_dropout = 0.0;
+  LossWeighting loss_weighting = LossWeighting::kGaussian;
 
   int64_t max_steps = 1;
   int64_t batch_size = 1;
