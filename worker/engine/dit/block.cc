@@ -31,11 +31,11 @@ at::Tensor AttentionLayer::SelfAttend(const at::Tensor& x, const at::Tensor& rot
 at::Tensor AttentionLayer::CrossAttend(const at::Tensor& x, const KeyValue& text) const {
   const at::Tensor q = SplitHeads(norm_q_.Forward(q_.Forward(x)), heads_);
   const auto of_batch = [&](const at::Tensor& t) { return t.expand({x.size(0), -1, -1, -1}); };
-  return out_.Forward(Attend(q, of_batch(text.key), of_batch(text.value)));
+  return out_.Forward(Attend(q, of_batch(text.key), of_batch(text.value), text.bias));
 }
 
 KeyValue AttentionLayer::TextKeyValue(const at::Tensor& text) const {
-  return {SplitHeads(norm_k_.Forward(k_.Forward(text)), heads_), SplitHeads(v_.Forward(text), heads_)};
+  return {SplitHeads(norm_k_.Forward(k_.Forward(text)), heads_), SplitHeads(v_.Forward(text), heads_), {}};
 }
 
 void AttentionLayer::ListLinears(const std::string& prefix, std::map<std::string, Linear*>& list) {
@@ -62,7 +62,7 @@ Block::Block(const Scope& scope, const TransformerConfig& config)
       scale_shift_table_(scope.Take("scale_shift_table", {1, 6, config.dim()})) {}
 
 at::Tensor Block::Forward(const at::Tensor& x, const Modulation& modulation, const at::Tensor& rotations,
-                          const KeyValue& text) const {
+                          const KeyValue& text, Want want) const {
   const std::vector<at::Tensor> parts = modulation.Parts(scale_shift_table_);
   const at::Tensor& row_of_token = modulation.row_of_token;
 
@@ -72,7 +72,10 @@ at::Tensor Block::Forward(const at::Tensor& x, const Modulation& modulation, con
   y = y + attn2_.CrossAttend(norm2_.Forward(y), text);
 
   const at::Tensor ffn_in = ModulatedNorm(y, parts[3], parts[4], row_of_token, eps_);
-  return AddGated(y, ffn_out_.Forward(at::gelu(ffn_in_.Forward(ffn_in), "tanh")), parts[5], row_of_token);
+  // The gate's gradient is the one thing behind the last product that needs its values.
+  const Want last = Recorded(parts[5]) ? Want::kResult : want;
+  const at::Tensor update = ffn_out_.Forward(at::gelu(ffn_in_.Forward(ffn_in), "tanh"), last);
+  return AddGated(y, update, parts[5], row_of_token);
 }
 
 }  // namespace svi::engine

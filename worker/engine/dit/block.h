@@ -16,6 +16,7 @@ namespace svi::engine {
 // Keys and values of one attention: [B, heads, length, head_dim].
 struct KeyValue {
   at::Tensor key, value;
+  at::Tensor bias;  // added to the logits, [length]; undefined for none
 };
 
 // Modulation of all tokens by the distinct timesteps.
@@ -55,7 +56,7 @@ class Block {
 
   // x [B, tokens, D].
   at::Tensor Forward(const at::Tensor& x, const Modulation& modulation, const at::Tensor& rotations,
-                     const KeyValue& text) const;
+                     const KeyValue& text, Want want = Want::kResult) const;
   KeyValue TextKeyValue(const at::Tensor& text) const { return attn2_.TextKeyValue(text); }
   void ListLinears(const std::string& prefix, std::map<std::string, Linear*>& list);
 

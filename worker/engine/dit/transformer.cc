@@ -1,6 +1,7 @@
 #include "worker/engine/dit/transformer.h"
 
 #include <algorithm>
+#include <cmath>
 #include <deque>
 #include <stdexcept>
 #include <vector>
@@ -50,12 +51,28 @@ at::Tensor RepeatLast(const at::Tensor& x, int64_t length) {
   return at::cat({x, x.narrow(2, rows - 1, 1).expand({-1, -1, length - rows, -1})}, 2);
 }
 
+// A logit's bias with which the last of `rows` rows counts as often as `length` says it is there.
+at::Tensor CountLast(int64_t rows, int64_t length, const at::Tensor& like) {
+  at::Tensor bias = at::zeros({rows}, like.options());
+  bias[rows - 1].fill_(std::log(static_cast<double>(length - rows + 1)));
+  return bias;
+}
+
+// Of a text of `length` rows the first `rows`, the last of which stands for those that are left out.
+KeyValue Shortened(const KeyValue& text, int64_t rows, int64_t length) {
+  KeyValue result{RepeatLast(text.key, rows), RepeatLast(text.value, rows), {}};
+  if (rows < length) result.bias = CountLast(rows, length, text.key);
+  return result;
+}
+
 // block.Forward, computed again in the backward pass.
 at::Tensor CheckpointedBlock(const Block& block, const at::Tensor& x, const Modulation& modulation,
                              const at::Tensor& rotations, const KeyValue& text) {
   return Checkpointed(
-      [&block, row_of_token = modulation.row_of_token, rotations](const std::vector<at::Tensor>& inputs) {
-        return block.Forward(inputs[0], {inputs[1], row_of_token}, rotations, {inputs[2], inputs[3]});
+      [&block, row_of_token = modulation.row_of_token, rotations, bias = text.bias](
+          const std::vector<at::Tensor>& inputs, Want want) {
+        return block.Forward(inputs[0], {inputs[1], row_of_token}, rotations, {inputs[2], inputs[3], bias},
+                             want);
       },
       {x, modulation.rows, text.key, text.value});
 }
@@ -64,7 +81,9 @@ at::Tensor CheckpointedBlock(const Block& block, const at::Tensor& x, const Modu
 
 struct TextContext {
   int64_t batch = 0;
+  int64_t length = 0;  // of the text; layers hold no more rows than they need
   std::vector<KeyValue> layers;
+  int64_t rows() const { return layers.front().key.size(2); }
 };
 
 struct Transformer::Impl {
@@ -127,15 +146,15 @@ const TransformerConfig& Transformer::config() const { return impl_->config; }
 std::shared_ptr<const TextContext> Transformer::PrepareText(const at::Tensor& text) const {
   Check(text.dim() == 3 && text.size(2) == impl_->config.text_dim && text.numel() > 0,
         "text must be [B, length, text_dim]");
-  const int64_t distinct = DistinctRows(text);
-  const at::Tensor rows = text.narrow(1, 0, distinct);
+  const at::Tensor rows = text.narrow(1, 0, DistinctRows(text));
   const at::Tensor embedded = impl_->text_out.Forward(at::gelu(impl_->text_in.Forward(rows), "tanh"));
   auto context = std::make_shared<TextContext>();
   context->batch = text.size(0);
+  context->length = text.size(1);
+  // A GPU's fast attention takes no bias, and a prompt's length is little to it.
+  const int64_t kept = text.is_cpu() ? rows.size(1) : text.size(1);
   for (const Block& block : impl_->blocks) {
-    const KeyValue of_rows = block.TextKeyValue(embedded);
-    context->layers.push_back(
-        {RepeatLast(of_rows.key, text.size(1)), RepeatLast(of_rows.value, text.size(1))});
+    context->layers.push_back(Shortened(block.TextKeyValue(embedded), kept, text.size(1)));
   }
   return context;
 }
@@ -143,11 +162,15 @@ std::shared_ptr<const TextContext> Transformer::PrepareText(const at::Tensor& te
 std::shared_ptr<const TextContext> Transformer::JoinText(const TextContext& first,
                                                          const TextContext& second) {
   Check(first.layers.size() == second.layers.size(), "the texts were prepared by different models");
+  Check(first.length == second.length, "texts of different lengths cannot be one batch");
   auto joined = std::make_shared<TextContext>();
   joined->batch = first.batch + second.batch;
+  joined->length = first.length;
+  const int64_t rows = std::max(first.rows(), second.rows());
   for (size_t i = 0; i < first.layers.size(); ++i) {
-    joined->layers.push_back({at::cat({first.layers[i].key, second.layers[i].key}),
-                              at::cat({first.layers[i].value, second.layers[i].value})});
+    const KeyValue one = Shortened(first.layers[i], rows, first.length);
+    const KeyValue two = Shortened(second.layers[i], rows, first.length);
+    joined->layers.push_back({at::cat({one.key, two.key}), at::cat({one.value, two.value}), one.bias});
   }
   return joined;
 }

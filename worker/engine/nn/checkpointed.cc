@@ -22,7 +22,7 @@ class CheckpointFunction : public torch::autograd::Function<CheckpointFunction> 
                             at::TensorList inputs, const at::Tensor& /*anchor*/) {
     context->save_for_backward(inputs.vec());
     context->saved_data["compute"] = c10::IValue::make_capsule(held);
-    return held->compute(inputs.vec());
+    return held->compute(inputs.vec(), Want::kResult);
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
@@ -35,7 +35,7 @@ class CheckpointFunction : public torch::autograd::Function<CheckpointFunction> 
     at::Tensor output;
     {
       const at::AutoGradMode record(true);
-      output = held->compute(inputs);
+      output = held->compute(inputs, Want::kGraph);
     }
     // Adds to the leaves' gradients at once: this block's activations are gone before the next block's come.
     if (output.requires_grad()) torch::autograd::backward({output}, {gradients[0]});
@@ -50,7 +50,7 @@ class CheckpointFunction : public torch::autograd::Function<CheckpointFunction> 
 }  // namespace
 
 at::Tensor Checkpointed(Computation compute, const std::vector<at::Tensor>& inputs) {
-  if (!at::GradMode::is_enabled()) return compute(inputs);
+  if (!at::GradMode::is_enabled()) return compute(inputs, Want::kResult);
   // A node is recorded only if one of its inputs requires a gradient. With a frozen base the first block's do
   // not, but the adapters within it do.
   const at::Tensor anchor = at::empty({0}).set_requires_grad(true);

@@ -8,10 +8,13 @@
 #include <functional>
 #include <vector>
 
+#include "worker/engine/nn/linear_recorded.h"
+
 namespace svi::engine {
 
-// From the inputs, in their order, to one tensor. The same inputs must give the same result.
-using Computation = std::function<at::Tensor(const std::vector<at::Tensor>& inputs)>;
+// From the inputs, in their order, to one tensor. The same inputs must give the same result. What is asked
+// for the second time is the graph alone.
+using Computation = std::function<at::Tensor(const std::vector<at::Tensor>& inputs, Want want)>;
 
 // compute(inputs), of which only the inputs are kept: the backward pass computes it again. `inputs`, all
 // defined, are what gradients flow through to earlier computations; leaves that `compute` knows otherwise

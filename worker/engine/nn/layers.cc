@@ -9,8 +9,10 @@ Linear::Linear(const Scope& scope, int64_t in_features, int64_t out_features, bo
   if (bias) bias_ = scope.Take("bias", {out_features});
 }
 
-at::Tensor Linear::Forward(const at::Tensor& x) const {
-  return adapter_ ? LinearRecorded(x, weight_, bias_, &*adapter_) : LinearUpcast(x, weight_, bias_);
+at::Tensor Linear::Forward(const at::Tensor& x, Want want) const {
+  if (adapter_) return LinearRecorded(x, weight_, bias_, &*adapter_, want);
+  return want == Want::kGraph ? LinearRecorded(x, weight_, bias_, nullptr, want)
+                              : LinearUpcast(x, weight_, bias_);
 }
 
 RmsNorm::RmsNorm(const Scope& scope, int64_t width, double eps)
@@ -37,8 +39,11 @@ at::Tensor SplitHeads(const at::Tensor& x, int64_t heads) {
   return x.view({x.size(0), x.size(1), heads, x.size(2) / heads}).transpose(1, 2);
 }
 
-at::Tensor Attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
-  const at::Tensor out = at::scaled_dot_product_attention(q, k.to(q.scalar_type()), v.to(q.scalar_type()));
+at::Tensor Attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const at::Tensor& bias) {
+  std::optional<at::Tensor> mask;
+  if (bias.defined()) mask = bias.to(q.scalar_type()).expand({1, 1, q.size(2), k.size(2)});
+  const at::Tensor out =
+      at::scaled_dot_product_attention(q, k.to(q.scalar_type()), v.to(q.scalar_type()), mask);
   return out.transpose(1, 2).flatten(2);
 }
 

@@ -18,7 +18,7 @@ namespace svi::engine {
 class Linear {
  public:
   Linear(const Scope& scope, int64_t in_features, int64_t out_features, bool bias = true);
-  at::Tensor Forward(const at::Tensor& x) const;
+  at::Tensor Forward(const at::Tensor& x, Want want = Want::kResult) const;
 
   // [out, in]; a LoRA puts a merged one in its place, of the same shape and dtype and on the same device. Not
   // while Forward runs.
@@ -61,9 +61,9 @@ class LayerNorm {
 // [B, L, heads * d] → [B, heads, L, d].
 at::Tensor SplitHeads(const at::Tensor& x, int64_t heads);
 
-// softmax(q k^T / sqrt(d)) v without a mask; q [B, heads, L, d], k and v [B, heads, M, d], cast to q's dtype.
-// Returns the heads side by side: [B, L, heads * d].
-at::Tensor Attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v);
+// softmax(q k^T / sqrt(d) + bias) v; q [B, heads, L, d], k and v [B, heads, M, d], cast to q's dtype; bias
+// [M], the same for all queries, or undefined. Returns the heads side by side: [B, L, heads * d].
+at::Tensor Attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const at::Tensor& bias = {});
 
 }  // namespace svi::engine
 

@@ -3,6 +3,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <optional>
+#include <vector>
 
 #include "worker/engine/nn/linear_upcast.h"
 
@@ -25,13 +26,21 @@ at::Tensor WeightGradient(const at::Tensor& gradient, const at::Tensor& x, at::S
   return at::mm(gradient.t(), x).to(dtype);
 }
 
+// What a product with the weight would be written to.
+at::Tensor EmptyResult(const at::Tensor& x, const at::Tensor& weight) {
+  std::vector<int64_t> shape = x.sizes().vec();
+  shape.back() = weight.size(0);
+  return at::empty(shape, x.options());
+}
+
 // x W^T + b + scale · narrow B^T, narrow = x A^T, which is given back.
 at::Tensor Compute(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
-                   const at::Tensor& down, const at::Tensor& up, double scale, at::Tensor& narrow) {
-  at::Tensor y = LinearUpcast(x, weight, bias);
+                   const at::Tensor& down, const at::Tensor& up, double scale, Want want,
+                   at::Tensor& narrow) {
+  at::Tensor y = want == Want::kGraph ? EmptyResult(x, weight) : LinearUpcast(x, weight, bias);
   if (!down.defined()) return y;
   narrow = at::mm(Rows(x), down.to(x.scalar_type()).t());
-  RowsView(y).addmm_(narrow, up.to(x.scalar_type()).t(), 1, scale);
+  if (want == Want::kResult) RowsView(y).addmm_(narrow, up.to(x.scalar_type()).t(), 1, scale);
   return y;
 }
 
@@ -40,10 +49,11 @@ class LinearFunction : public torch::autograd::Function<LinearFunction> {
   // Arguments that are there count as the node's inputs, in this order.
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight,
                             const std::optional<at::Tensor>& bias, const std::optional<at::Tensor>& down,
-                            const std::optional<at::Tensor>& up, double scale) {
+                            const std::optional<at::Tensor>& up, double scale, bool graph_only) {
     at::Tensor narrow;
-    const at::Tensor y = Compute(x, weight, bias.value_or(at::Tensor()), down.value_or(at::Tensor()),
-                                 up.value_or(at::Tensor()), scale, narrow);
+    const at::Tensor y =
+        Compute(x, weight, bias.value_or(at::Tensor()), down.value_or(at::Tensor()),
+                up.value_or(at::Tensor()), scale, graph_only ? Want::kGraph : Want::kResult, narrow);
     const bool keeps_x = weight.requires_grad() || (down && down->requires_grad());
     context->save_for_backward({keeps_x ? x : at::Tensor(), weight, bias.value_or(at::Tensor()),
                                 down.value_or(at::Tensor()), up.value_or(at::Tensor()), narrow});
@@ -57,7 +67,7 @@ class LinearFunction : public torch::autograd::Function<LinearFunction> {
                      &narrow = saved[5];
     const at::Tensor& gradient = gradients[0];
     const at::Tensor rows = Rows(gradient);
-    variable_list result(6);
+    variable_list result(7);
     const bool needs_x = context->needs_input_grad(0);
     if (needs_x) result[0] = LinearInputGradient(gradient, weight);
     if (weight.requires_grad()) result[1] = WeightGradient(rows, Rows(x), weight.scalar_type());
@@ -81,14 +91,14 @@ bool Recorded(const at::Tensor& input) {
 }
 
 at::Tensor LinearRecorded(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
-                          const LoraAdapter* adapter) {
+                          const LoraAdapter* adapter, Want want) {
   const LoraAdapter none;
   const auto& [down, up, scale] = adapter != nullptr ? *adapter : none;
   if (at::GradMode::is_enabled()) {
-    return LinearFunction::apply(x, weight, Maybe(bias), Maybe(down), Maybe(up), scale);
+    return LinearFunction::apply(x, weight, Maybe(bias), Maybe(down), Maybe(up), scale, want == Want::kGraph);
   }
   at::Tensor narrow;
-  return Compute(x, weight, bias, down, up, scale, narrow);
+  return Compute(x, weight, bias, down, up, scale, want, narrow);
 }
 
 }  // namespace svi::engine

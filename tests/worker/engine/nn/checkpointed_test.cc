@@ -19,13 +19,13 @@ at::Tensor Gradient(const at::Tensor& leaf) {
 
 TEST(Checkpointed, GivesInputsAndLeavesWithinTheirGradientsBitForBit) {
   const at::Tensor x = Leaf({5, 4}), y = Leaf({5, 3}), weight = Leaf({4, 3});
-  const Computation compute = [&](const std::vector<at::Tensor>& in) {
+  const Computation compute = [&](const std::vector<at::Tensor>& in, Want) {
     return at::gelu(at::mm(in[0], weight) * in[1]);
   };
-  compute({x, y}).square().sum().backward();
+  compute({x, y}, Want::kResult).square().sum().backward();
   const at::Tensor of_x = Gradient(x), of_y = Gradient(y), of_weight = Gradient(weight);
   const at::Tensor result = Checkpointed(compute, {x, y});
-  EXPECT_TRUE(at::equal(result, compute({x, y})));
+  EXPECT_TRUE(at::equal(result, compute({x, y}, Want::kResult)));
   result.square().sum().backward();
   EXPECT_TRUE(at::equal(Gradient(x), of_x));
   EXPECT_TRUE(at::equal(Gradient(y), of_y));
@@ -35,32 +35,33 @@ TEST(Checkpointed, GivesInputsAndLeavesWithinTheirGradientsBitForBit) {
 TEST(Checkpointed, LeavesWithinGetGradientsThoughNoInputTakesOne) {
   const at::Tensor x = at::randn({5, 4}), weight = Leaf({4, 3});
   const at::Tensor y =
-      Checkpointed([&](const std::vector<at::Tensor>& in) { return at::mm(in[0], weight); }, {x});
+      Checkpointed([&](const std::vector<at::Tensor>& in, Want) { return at::mm(in[0], weight); }, {x});
   ASSERT_TRUE(y.requires_grad());
   y.sum().backward();
   EXPECT_TRUE(at::allclose(weight.grad(), at::mm(x.t(), at::ones({5, 3}))));
   EXPECT_FALSE(x.grad().defined());
 }
 
-TEST(Checkpointed, ComputesTwiceAndWithoutGradientsOnce) {
-  int runs = 0;
+TEST(Checkpointed, ComputesTheResultOnceAndTheGraphOnceMore) {
+  std::vector<Want> runs;
   const at::Tensor x = Leaf({3});
-  const Computation compute = [&](const std::vector<at::Tensor>& in) {
-    ++runs;
+  const Computation compute = [&](const std::vector<at::Tensor>& in, Want want) {
+    runs.push_back(want);
     return in[0].square();
   };
   Checkpointed(compute, {x}).sum().backward();
-  EXPECT_EQ(runs, 2);
+  EXPECT_EQ(runs, (std::vector<Want>{Want::kResult, Want::kGraph}));
   const at::NoGradGuard not_recorded;
   EXPECT_FALSE(Checkpointed(compute, {x}).requires_grad());
-  EXPECT_EQ(runs, 3);
+  EXPECT_EQ(runs.size(), 3u);
+  EXPECT_EQ(runs.back(), Want::kResult);
 }
 
 // Three in a row, the last with an input of each.
 TEST(Checkpointed, OneAfterTheOther) {
   const at::Tensor x = Leaf({4});
-  const Computation square = [](const std::vector<at::Tensor>& in) { return in[0].square(); };
-  const Computation product = [](const std::vector<at::Tensor>& in) { return in[0] * in[1]; };
+  const Computation square = [](const std::vector<at::Tensor>& in, Want) { return in[0].square(); };
+  const Computation product = [](const std::vector<at::Tensor>& in, Want) { return in[0] * in[1]; };
   const at::Tensor x2 = Checkpointed(square, {x}), x4 = Checkpointed(square, {x2});
   Checkpointed(product, {x2, x4}).sum().backward();
   EXPECT_TRUE(at::allclose(x.grad(), 6 * x.detach().pow(5), 1e-4));
@@ -70,7 +71,7 @@ TEST(Checkpointed, KeepsNothingOfWhatIsBetween) {
   const at::Tensor x = Leaf({3});
   std::vector<c10::weak_intrusive_ptr<at::TensorImpl>> between;
   const at::Tensor y = Checkpointed(
-      [&](const std::vector<at::Tensor>& in) {
+      [&](const std::vector<at::Tensor>& in, Want) {
         const at::Tensor middle = in[0].exp();
         between.emplace_back(middle.getIntrusivePtr());
         return middle.square();
@@ -87,7 +88,7 @@ TEST(Checkpointed, AnErrorOfTheSecondComputationReachesTheCaller) {
   int runs = 0;
   const at::Tensor x = Leaf({3});
   const at::Tensor y = Checkpointed(
-      [&](const std::vector<at::Tensor>& in) {
+      [&](const std::vector<at::Tensor>& in, Want) {
         if (++runs == 2) throw std::invalid_argument("second");
         return in[0].square();
       },

@@ -58,18 +58,22 @@ TEST(LinearRecorded, GradientsOfInputWeightAndBias) {
                       {Random({2, 7, 12}, 1), Random({10, 12}, 2), Random({10}, 3)});
 }
 
-TEST(LinearRecorded, GradientsWithAnAdapter) {
+void ExpectGradientsWithAnAdapter(Want want) {
   constexpr double kScale = 1.5;
   ExpectSameGradients(
-      [](const auto& in) {
+      [want](const auto& in) {
         const LoraAdapter adapter = {in[1], in[2], kScale};
-        return LinearRecorded(in[0], in[3], {}, &adapter);
+        return LinearRecorded(in[0], in[3], {}, &adapter, want);
       },
       [](const auto& in) {
         return at::linear(in[0], in[3]) + kScale * at::linear(at::linear(in[0], in[1]), in[2]);
       },
       {Random({2, 7, 12}, 1), Random({3, 12}, 2), Random({10, 3}, 3), Random({10, 12}, 4)});
 }
+
+TEST(LinearRecorded, GradientsWithAnAdapter) { ExpectGradientsWithAnAdapter(Want::kResult); }
+
+TEST(LinearRecorded, TheGraphAloneHasTheSameGradients) { ExpectGradientsWithAnAdapter(Want::kGraph); }
 
 TEST(LinearRecorded, AFrozenNarrowWeightIsWidenedInBothDirections) {
   const at::Tensor weight = Random({10, 12}, 2).to(at::kBFloat16);
