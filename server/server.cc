@@ -25,7 +25,7 @@
 #include "server/lease/dispatcher.h"
 #include "server/metrics/rpc_metrics.h"
 #include "server/metrics/server_metrics.h"
-#include "server/queue/sqlite_training_store.h"
+#include "server/queue/sqlite_stores.h"
 #include "server/rpc/join_cache.h"
 #include "server/rpc/training_service.h"
 #include "server/rpc/video_service.h"

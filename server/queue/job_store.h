@@ -114,6 +114,10 @@ class JobStore {
                                                   const std::string& worker, absl::Time now) = 0;
   // OK if the lease is the current one, ABORTED if not.
   virtual absl::Status CheckLease(const Lease& lease) = 0;
+  // Where several servers share the store, each lease is one server's: that is where its worker is, and to
+  // all others it is not current. The worker has come to this one: the lease is this server's from now on.
+  // ABORTED if it is not the clip's current one, or not this worker's.
+  virtual absl::Status ClaimLease(const Lease& lease, const std::string& worker) = 0;
   // Commits the clip: row, carry, event clip_done, and the next clip leasable / the video WAITING /
   // SUCCEEDED. ABORTED if the lease is not the current one. Returns the video, and the artifacts that this
   // replaces (the carry of the clip before).
@@ -130,7 +134,7 @@ class JobStore {
   };
   virtual absl::StatusOr<v1::Video> FailLease(const Lease& lease, const FailedAttempt& failure,
                                               absl::Time now) = 0;
-  // Leases that are held, for recovery when the server starts.
+  // This server's leases, for recovery when it starts.
   struct HeldLease {
     Lease lease;
     std::string worker;

@@ -12,6 +12,46 @@ namespace {
 
 constexpr int kBusyTimeoutMs = 10'000;
 
+// Owns the statement.
+class SqliteCursor final : public SqlCursor {
+ public:
+  explicit SqliteCursor(sqlite3_stmt* stmt) : stmt_(stmt) {}
+  ~SqliteCursor() override { sqlite3_finalize(stmt_); }
+
+  absl::Status BindInt(int index, int64_t value) override {
+    return SqliteStatus(sqlite3_bind_int64(stmt_, index, value));
+  }
+  absl::Status BindText(int index, absl::string_view value) override {
+    // A null pointer would bind NULL.
+    const char* data = value.data() == nullptr ? "" : value.data();
+    return SqliteStatus(sqlite3_bind_text64(stmt_, index, data, value.size(), SQLITE_STATIC, SQLITE_UTF8));
+  }
+  absl::Status BindBlob(int index, absl::string_view value) override {
+    const char* data = value.data() == nullptr ? "" : value.data();
+    return SqliteStatus(sqlite3_bind_blob64(stmt_, index, data, value.size(), SQLITE_STATIC));
+  }
+  absl::StatusOr<bool> Step() override {
+    const int code = sqlite3_step(stmt_);
+    SVI_RETURN_IF_ERROR(SqliteStatus(code));
+    return code == SQLITE_ROW;
+  }
+  int Changes() override { return sqlite3_changes(sqlite3_db_handle(stmt_)); }
+  bool IsNull(int column) const override { return sqlite3_column_type(stmt_, column) == SQLITE_NULL; }
+  int64_t Int(int column) const override { return sqlite3_column_int64(stmt_, column); }
+  std::string Bytes(int column) const override {
+    const void* data = sqlite3_column_blob(stmt_, column);
+    const int size = sqlite3_column_bytes(stmt_, column);
+    return data == nullptr ? std::string() : std::string(static_cast<const char*>(data), size);
+  }
+  void Reset() override {
+    sqlite3_reset(stmt_);
+    sqlite3_clear_bindings(stmt_);
+  }
+
+ private:
+  sqlite3_stmt* const stmt_;
+};
+
 }  // namespace
 
 absl::Status SqliteStatus(int code) {
@@ -44,58 +84,6 @@ absl::Status SqliteStatus(int code) {
   }
 }
 
-Statement::Statement(Statement&& other) noexcept
-    : stmt_(std::exchange(other.stmt_, nullptr)), status_(std::move(other.status_)) {}
-
-Statement::~Statement() {
-  if (stmt_ == nullptr) return;
-  sqlite3_reset(stmt_);
-  sqlite3_clear_bindings(stmt_);
-}
-
-void Statement::Bind(int index, int64_t value) {
-  if (status_.ok()) status_ = SqliteStatus(sqlite3_bind_int64(stmt_, index, value));
-}
-
-void Statement::Bind(int index, absl::string_view value) {
-  if (!status_.ok()) return;
-  // A null pointer would bind NULL.
-  const char* data = value.data() == nullptr ? "" : value.data();
-  status_ = SqliteStatus(sqlite3_bind_text64(stmt_, index, data, value.size(), SQLITE_STATIC, SQLITE_UTF8));
-}
-
-void Statement::Bind(int index, Blob value) {
-  if (!status_.ok()) return;
-  const char* data = value.bytes.data() == nullptr ? "" : value.bytes.data();
-  status_ = SqliteStatus(sqlite3_bind_blob64(stmt_, index, data, value.bytes.size(), SQLITE_STATIC));
-}
-
-absl::StatusOr<bool> Statement::Step() {
-  if (!status_.ok()) return status_;
-  const int code = sqlite3_step(stmt_);
-  status_ = SqliteStatus(code);
-  if (!status_.ok()) return status_;
-  return code == SQLITE_ROW;
-}
-
-absl::Status Statement::Run() { return RunAndCountChanges().status(); }
-
-absl::StatusOr<int> Statement::RunAndCountChanges() {
-  SVI_ASSIGN_OR_RETURN(const bool row, Step());
-  if (row) return absl::InternalError("a job store statement returned rows");
-  return sqlite3_changes(sqlite3_db_handle(stmt_));
-}
-
-bool Statement::IsNull(int column) const { return sqlite3_column_type(stmt_, column) == SQLITE_NULL; }
-
-int64_t Statement::Int(int column) const { return sqlite3_column_int64(stmt_, column); }
-
-std::string Statement::Bytes(int column) const {
-  const void* data = sqlite3_column_blob(stmt_, column);
-  const int size = sqlite3_column_bytes(stmt_, column);
-  return data == nullptr ? std::string() : std::string(static_cast<const char*>(data), size);
-}
-
 absl::StatusOr<std::unique_ptr<SqliteDb>> SqliteDb::Open(const std::string& path,
                                                          const NamedQueries& queries) {
   sqlite3* handle = nullptr;
@@ -111,7 +99,7 @@ absl::StatusOr<std::unique_ptr<SqliteDb>> SqliteDb::Open(const std::string& path
 }
 
 SqliteDb::~SqliteDb() {
-  for (const auto& [name, statement] : statements_) sqlite3_finalize(statement);
+  statements_.clear();
   sqlite3_close(db_);
 }
 
@@ -121,7 +109,7 @@ absl::Status SqliteDb::Exec(const std::string& sql) {
 
 Statement SqliteDb::Prepare(absl::string_view name) {
   const auto prepared = statements_.find(name);
-  if (prepared != statements_.end()) return Statement(prepared->second, absl::OkStatus());
+  if (prepared != statements_.end()) return Statement(prepared->second.get(), absl::OkStatus());
   const auto query = queries_.find(name);
   if (query == queries_.end()) {
     return Statement(nullptr, absl::InternalError(absl::StrCat("there is no query ", name)));
@@ -130,14 +118,17 @@ Statement SqliteDb::Prepare(absl::string_view name) {
   const int code = sqlite3_prepare_v3(db_, query->second.data(), static_cast<int>(query->second.size()),
                                       SQLITE_PREPARE_PERSISTENT, &statement, nullptr);
   if (code != SQLITE_OK) return Statement(nullptr, SqliteStatus(code));
-  statements_.emplace(name, statement);
-  return Statement(statement, absl::OkStatus());
+  SqlCursor* const cursor =
+      statements_.emplace(name, std::make_unique<SqliteCursor>(statement)).first->second.get();
+  return Statement(cursor, absl::OkStatus());
 }
 
 absl::Status SqliteDb::PrepareAll() {
   for (const auto& [name, sql] : queries_) SVI_RETURN_IF_ERROR(Prepare(name).status());
   return absl::OkStatus();
 }
+
+absl::Status SqliteDb::BeginExclusive() { return Exec("BEGIN IMMEDIATE"); }
 
 bool SqliteDb::in_transaction() const { return sqlite3_get_autocommit(db_) == 0; }
 

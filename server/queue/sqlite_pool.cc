@@ -1,7 +1,8 @@
 #include "server/queue/sqlite_pool.h"
 
 #include "server/queue/sql_files.h"
-#include "server/queue/sqlite_migrate.h"
+#include "server/queue/sql_migrate.h"
+#include "server/queue/status_macros.h"
 
 namespace svi::server {
 
@@ -14,6 +15,30 @@ absl::StatusOr<std::shared_ptr<SqlitePool>> SqlitePool::Open(const std::string& 
   SVI_RETURN_IF_ERROR(writer->PrepareAll());
   pool->writer_ = std::move(writer);
   return pool;
+}
+
+absl::Status SqlitePool::RunWrite(Transaction body) {
+  absl::MutexLock lock(&write_mutex_);
+  SVI_RETURN_IF_ERROR(writer_->Query("begin_write").Run());
+  absl::Status status = body(*writer_);
+  if (status.ok()) status = writer_->Query("commit").Run();
+  // SQLite itself has rolled back after some errors.
+  if (!status.ok() && writer_->in_transaction()) writer_->Query("rollback").Run().IgnoreError();
+  return status;
+}
+
+absl::Status SqlitePool::RunRead(Transaction body) {
+  SVI_ASSIGN_OR_RETURN(std::unique_ptr<SqliteDb> db, TakeReader());
+  absl::Status status = db->Query("begin_read").Run();
+  if (!status.ok()) {
+    ReturnReader(std::move(db));
+    return status;
+  }
+  status = body(*db);
+  const absl::Status ended = db->Query("commit").Run();
+  // A connection that cannot end its transaction would hold its snapshot for ever: drop it.
+  ReturnReader(ended.ok() ? std::move(db) : nullptr);
+  return status;
 }
 
 absl::StatusOr<std::unique_ptr<SqliteDb>> SqlitePool::TakeReader() {

@@ -12,58 +12,22 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "server/queue/named_queries.h"
+#include "server/queue/sql_pool.h"
 #include "server/queue/sqlite_db.h"
-#include "server/queue/status_macros.h"
 
 namespace svi::server {
 
-// Thread-safe. Shared by the stores that live in the database.
-class SqlitePool {
+// Writes take turns on one connection; each read has one of its own.
+class SqlitePool final : public SqlPool {
  public:
-  // Opens the database, and brings it to this program's schema. Errors: see OpenSqliteJobStore.
+  // Opens the database, and brings it to this program's schema. Errors: see OpenSqliteStores.
   [[nodiscard]] static absl::StatusOr<std::shared_ptr<SqlitePool>> Open(const std::string& path);
-
-  // Runs `body(db)`, which returns a StatusOr or Status, in one transaction: committed if it is OK, else
-  // rolled back.
-  template <typename Body>
-  auto Write(const Body& body) ABSL_LOCKS_EXCLUDED(write_mutex_)
-      -> decltype(body(std::declval<SqliteDb&>())) {
-    absl::MutexLock lock(&write_mutex_);
-    SVI_RETURN_IF_ERROR(writer_->Query("begin_write").Run());
-    auto result = body(*writer_);
-    absl::Status committed = StatusOf(result);
-    if (committed.ok()) committed = writer_->Query("commit").Run();
-    if (committed.ok()) return result;
-    // SQLite itself has rolled back after some errors.
-    if (writer_->in_transaction()) writer_->Query("rollback").Run().IgnoreError();
-    return committed;
-  }
-
-  // Runs `body(db)` on one snapshot, on a connection of its own.
-  template <typename Body>
-  auto Read(const Body& body) ABSL_LOCKS_EXCLUDED(readers_mutex_)
-      -> decltype(body(std::declval<SqliteDb&>())) {
-    SVI_ASSIGN_OR_RETURN(std::unique_ptr<SqliteDb> db, TakeReader());
-    const absl::Status begun = db->Query("begin_read").Run();
-    if (!begun.ok()) {
-      ReturnReader(std::move(db));
-      return begun;
-    }
-    auto result = body(*db);
-    const absl::Status ended = db->Query("commit").Run();
-    // A connection that cannot end its transaction would hold its snapshot for ever: drop it.
-    ReturnReader(ended.ok() ? std::move(db) : nullptr);
-    return result;
-  }
 
  private:
   SqlitePool(std::string path, NamedQueries queries) : path_(std::move(path)), queries_(std::move(queries)) {}
 
-  static const absl::Status& StatusOf(const absl::Status& status) { return status; }
-  template <typename T>
-  static const absl::Status& StatusOf(const absl::StatusOr<T>& value) {
-    return value.status();
-  }
+  absl::Status RunWrite(Transaction body) override ABSL_LOCKS_EXCLUDED(write_mutex_);
+  absl::Status RunRead(Transaction body) override ABSL_LOCKS_EXCLUDED(readers_mutex_);
 
   // Waits for one of at most kMaxReaders.
   absl::StatusOr<std::unique_ptr<SqliteDb>> TakeReader() ABSL_LOCKS_EXCLUDED(readers_mutex_);

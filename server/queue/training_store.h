@@ -106,8 +106,10 @@ class TrainingStore {
                                                absl::Time now) = 0;
   // OK if the lease is the current one, ABORTED if not.
   virtual absl::Status CheckRun(const TrainingLease& lease) = 0;
-  // Where the run stands: seen at once by GetRun, durable after kProgressInterval at the latest if more
-  // follows, and with the next change of state. ABORTED if the lease is not the current one.
+  // As JobStore::ClaimLease.
+  virtual absl::Status ClaimRun(const TrainingLease& lease, const std::string& worker) = 0;
+  // Where the run stands: seen at once by GetRun on this server, durable after kProgressInterval at the
+  // latest if more follows, and with the next change of state. ABORTED if the lease is not the current one.
   virtual absl::Status SetProgress(const TrainingLease& lease, const v1::TrainingProgress& progress,
                                    absl::Time now) = 0;
   // Commits the run: SUCCEEDED, and its LoRA published, in one step. ABORTED if the lease is not the current
@@ -119,7 +121,7 @@ class TrainingStore {
   // As JobStore::FailLease.
   virtual absl::StatusOr<v1::TrainingRun> FailRun(const TrainingLease& lease,
                                                   const JobStore::FailedAttempt& failure, absl::Time now) = 0;
-  // Leases that are held, for recovery when the server starts.
+  // This server's leases, for recovery when it starts.
   struct HeldLease {
     TrainingLease lease;
     std::string worker;

@@ -1,6 +1,5 @@
 // SQLite joins the conformance suites.
-#include "server/queue/sqlite_job_store.h"
-#include "server/queue/sqlite_training_store.h"
+#include "server/queue/sqlite_stores.h"
 #include "tests/conformance/job_store_conformance.h"
 #include "tests/conformance/temp_dir.h"
 #include "tests/conformance/training_store_conformance.h"

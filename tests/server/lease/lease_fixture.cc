@@ -7,7 +7,7 @@
 #include "absl/time/clock.h"
 #include "client/sha256.h"
 #include "server/artifacts/local_artifacts.h"
-#include "server/queue/sqlite_training_store.h"
+#include "server/queue/sqlite_stores.h"
 
 namespace svi::server {
 

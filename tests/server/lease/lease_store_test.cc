@@ -52,6 +52,9 @@ class FlakyStore final : public JobStore {
     return real_->AcquireLease(id, clip_index, worker, now);
   }
   absl::Status CheckLease(const Lease& lease) override { return real_->CheckLease(lease); }
+  absl::Status ClaimLease(const Lease& lease, const std::string& worker) override {
+    return real_->ClaimLease(lease, worker);
+  }
   absl::StatusOr<v1::Video> CommitClip(const Lease& lease, const FinishedClip& clip, absl::Time now,
                                        std::vector<ArtifactRef>* obsolete) override {
     if (fault == Fault::kUnavailable) return absl::UnavailableError("away");

@@ -1,5 +1,5 @@
 // What is SQLite's own: migrations, a broken file, a full disk, a killed process.
-#include "server/queue/sqlite_job_store.h"
+#include "server/queue/sqlite_stores.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -16,7 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/queue/sql_files.h"
 #include "server/queue/sqlite_db.h"
-#include "server/queue/sqlite_migrate.h"
+#include "server/queue/sql_migrate.h"
 #include "tests/conformance/temp_dir.h"
 
 namespace svi::server {

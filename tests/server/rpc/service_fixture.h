@@ -13,7 +13,7 @@
 
 #include "server/artifacts/local_artifacts.h"
 #include "server/metrics/server_metrics.h"
-#include "server/queue/sqlite_training_store.h"
+#include "server/queue/sqlite_stores.h"
 #include "server/rpc/join_cache.h"
 #include "server/rpc/status.h"
 #include "server/rpc/training_service.h"

@@ -26,6 +26,14 @@ INSERT INTO request_ids (request_id, request_hash, video_id) VALUES (?, ?, ?);
 -- name: find_request_id
 SELECT request_hash, video_id FROM request_ids WHERE request_id = ?;
 
+-- Before a change: PostgreSQL locks the row here; SQLite has one writer at a time.
+-- name: lock_video
+SELECT 1 FROM videos WHERE id = ?;
+
+-- As lock_video, but without waiting: no row, too, if another has it.
+-- name: try_lock_video
+SELECT 1 FROM videos WHERE id = ?;
+
 -- name: get_video
 SELECT v.id, v.state, v.finished, v.revision, v.clips_done, v.clips_total, v.last_sequence, v.error,
        v.create_time_us, v.update_time_us, v.end_time_us, v.image_key, v.image_size, v.image_sha256, s.spec
@@ -69,8 +77,10 @@ SELECT COUNT(*) FROM clips WHERE state = 1;
 -- name: insert_ready_clip
 INSERT INTO clips (video_id, clip_index, state, priority, ready_since_us, loras) VALUES (?, ?, 1, ?, ?, ?);
 
+-- `here`: a lease of it is this server's; with SQLite there is no other.
 -- name: get_clip
-SELECT state, epoch, attempts, worker, clip, mp4_key, mp4_size, mp4_sha256, carry_key, carry_size, carry_sha256
+SELECT state, epoch, attempts, worker, clip, mp4_key, mp4_size, mp4_sha256, carry_key, carry_size, carry_sha256,
+       1 AS here
 FROM clips
 WHERE video_id = ? AND clip_index = ?;
 
@@ -105,6 +115,10 @@ SELECT video_id, clip_index, epoch, worker FROM clips WHERE state = 2 ORDER BY v
 -- name: lease_clip
 UPDATE clips SET state = ?, epoch = epoch + 1, attempts = attempts + 1, worker = ?
 WHERE video_id = ? AND clip_index = ? AND state = ?;
+
+-- A lease becomes this server's.
+-- name: claim_clip
+UPDATE clips SET worker = worker WHERE video_id = ? AND clip_index = ? AND state = 2 AND epoch = ? AND worker = ?;
 
 -- name: put_back_clip
 UPDATE clips SET state = ?, attempts = ?, worker = '', ready_since_us = ?

@@ -16,16 +16,23 @@ SELECT 1 FROM loras WHERE name = ?1
 UNION ALL
 SELECT 1 FROM training_runs WHERE lora_name = ?1 AND lora_name <> '' AND state IN (1, 2);
 
+-- As lock_video.
+-- name: lock_run
+SELECT 1 FROM training_runs WHERE id = ?;
+
+-- name: try_lock_run
+SELECT 1 FROM training_runs WHERE id = ?;
+
 -- `lora`: the name of the LoRA that it made, while that is published.
 -- name: get_run
 SELECT r.id, r.state, r.lora_name, r.epoch, r.attempts, r.worker, r.ready_since_us, r.last_sequence, r.progress,
-       r.error, r.create_time_us, r.update_time_us, r.end_time_us, r.spec, l.name
+       r.error, r.create_time_us, r.update_time_us, r.end_time_us, r.spec, l.name, 1 AS here
 FROM training_runs r LEFT JOIN loras l ON l.run_id = r.id
 WHERE r.id = ?;
 
 -- name: list_runs
 SELECT r.id, r.state, r.lora_name, r.epoch, r.attempts, r.worker, r.ready_since_us, r.last_sequence, r.progress,
-       r.error, r.create_time_us, r.update_time_us, r.end_time_us, r.spec, l.name
+       r.error, r.create_time_us, r.update_time_us, r.end_time_us, r.spec, l.name, 1 AS here
 FROM training_runs r LEFT JOIN loras l ON l.run_id = r.id
 WHERE (r.create_time_us, r.id) < (?, ?)
 ORDER BY r.create_time_us DESC, r.id DESC
@@ -33,7 +40,7 @@ LIMIT ?;
 
 -- name: list_runs_of_state
 SELECT r.id, r.state, r.lora_name, r.epoch, r.attempts, r.worker, r.ready_since_us, r.last_sequence, r.progress,
-       r.error, r.create_time_us, r.update_time_us, r.end_time_us, r.spec, l.name
+       r.error, r.create_time_us, r.update_time_us, r.end_time_us, r.spec, l.name, 1 AS here
 FROM training_runs r LEFT JOIN loras l ON l.run_id = r.id
 WHERE r.state = ? AND (r.create_time_us, r.id) < (?, ?)
 ORDER BY r.create_time_us DESC, r.id DESC
@@ -44,6 +51,10 @@ UPDATE training_runs
 SET state = ?, epoch = ?, attempts = ?, worker = ?, ready_since_us = ?, last_sequence = ?, progress = ?, error = ?,
     update_time_us = ?, end_time_us = ?
 WHERE id = ?;
+
+-- As claim_clip.
+-- name: claim_run
+UPDATE training_runs SET worker = worker WHERE id = ? AND state = 2 AND epoch = ? AND worker = ?;
 
 -- name: update_run_progress
 UPDATE training_runs SET progress = ? WHERE id = ?;

@@ -1,6 +1,6 @@
-// Rows of the SQLite job store, and how they become protobuf messages.
-#ifndef SVI_SERVER_QUEUE_SQLITE_ROWS_H_
-#define SVI_SERVER_QUEUE_SQLITE_ROWS_H_
+// Rows of the job store, and how they become protobuf messages.
+#ifndef SVI_SERVER_QUEUE_VIDEO_ROWS_H_
+#define SVI_SERVER_QUEUE_VIDEO_ROWS_H_
 
 #include <cstdint>
 #include <optional>
@@ -10,7 +10,7 @@
 #include "absl/time/time.h"
 #include "google/protobuf/timestamp.pb.h"
 #include "server/queue/job_store.h"
-#include "server/queue/sqlite_db.h"
+#include "server/queue/sql_db.h"
 #include "server/queue/states.h"
 
 namespace svi::server {
@@ -40,6 +40,7 @@ struct ClipRow {
   uint64_t epoch = 0;
   uint32_t attempts = 0;
   std::string worker;
+  bool here = true;       // its lease, if it has one, is this server's
   FinishedClip finished;  // empty until DONE; the carry goes when the next clip is done
 };
 
@@ -47,9 +48,14 @@ struct ClipRow {
 [[nodiscard]] absl::StatusOr<VideoRow> ReadVideoRow(const Statement& row);
 
 // NOT_FOUND if there is no such video.
-[[nodiscard]] absl::StatusOr<VideoRow> LoadVideo(SqliteDb& db, const std::string& id);
+[[nodiscard]] absl::StatusOr<VideoRow> LoadVideo(SqlDb& db, const std::string& id);
+// Until the transaction ends, nobody else changes the video, nor its clips: before it reads what it changes,
+// a write does this. NOT_FOUND if there is no such video.
+[[nodiscard]] absl::Status LockVideo(SqlDb& db, const std::string& id);
+// LockVideo and LoadVideo.
+[[nodiscard]] absl::StatusOr<VideoRow> LockAndLoadVideo(SqlDb& db, const std::string& id);
 // nullopt: there is no row.
-[[nodiscard]] absl::StatusOr<std::optional<ClipRow>> LoadClip(SqliteDb& db, const std::string& id,
+[[nodiscard]] absl::StatusOr<std::optional<ClipRow>> LoadClip(SqlDb& db, const std::string& id,
                                                               uint32_t clip_index);
 
 // The resource, without clips.
@@ -65,4 +71,4 @@ struct ClipRow {
 
 }  // namespace svi::server
 
-#endif  // SVI_SERVER_QUEUE_SQLITE_ROWS_H_
+#endif  // SVI_SERVER_QUEUE_VIDEO_ROWS_H_

@@ -1,16 +1,16 @@
 // One change of one video inside a write transaction: its events, its move through the table of states, its
 // row.
-#ifndef SVI_SERVER_QUEUE_SQLITE_CHANGE_H_
-#define SVI_SERVER_QUEUE_SQLITE_CHANGE_H_
+#ifndef SVI_SERVER_QUEUE_VIDEO_CHANGE_H_
+#define SVI_SERVER_QUEUE_VIDEO_CHANGE_H_
 
 #include <cstdint>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "server/queue/sqlite_db.h"
-#include "server/queue/sqlite_rows.h"
+#include "server/queue/sql_db.h"
 #include "server/queue/states.h"
+#include "server/queue/video_rows.h"
 
 namespace svi::server {
 
@@ -18,7 +18,7 @@ namespace svi::server {
 // those that come after it, Save. The caller owns the transaction and rolls it back on any error.
 class VideoChange {
  public:
-  VideoChange(SqliteDb& db, VideoRow video, absl::Time now)
+  VideoChange(SqlDb& db, VideoRow video, absl::Time now)
       : video(std::move(video)), db_(db), now_us_(ToMicros(now)) {}
 
   VideoRow video;
@@ -42,7 +42,7 @@ class VideoChange {
   [[nodiscard]] int64_t now_us() const { return now_us_; }
 
  private:
-  SqliteDb& db_;
+  SqlDb& db_;
   const int64_t now_us_;
 };
 
@@ -51,4 +51,4 @@ class VideoChange {
 
 }  // namespace svi::server
 
-#endif  // SVI_SERVER_QUEUE_SQLITE_CHANGE_H_
+#endif  // SVI_SERVER_QUEUE_VIDEO_CHANGE_H_

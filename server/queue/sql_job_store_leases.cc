@@ -3,20 +3,20 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/queue/plan.h"
-#include "server/queue/sqlite_job_store_impl.h"
+#include "server/queue/sql_job_store.h"
 
 namespace svi::server {
 namespace {
 
-// Fences off whoever does not hold the clip now. NOT_FOUND: no such video or clip. ABORTED: not the current
-// lease.
-absl::StatusOr<ClipRow> LoadLeasedClip(SqliteDb& db, const Lease& lease) {
+// Fences off whoever does not hold the clip now, and the server that another has taken its lease from.
+// NOT_FOUND: no such video or clip. ABORTED: not the current lease.
+absl::StatusOr<ClipRow> LoadLeasedClip(SqlDb& db, const Lease& lease) {
   SVI_ASSIGN_OR_RETURN(std::optional<ClipRow> clip, LoadClip(db, lease.video_id, lease.clip_index));
   if (!clip.has_value()) {
     return absl::NotFoundError(
         absl::StrCat("there is no clip videos/", lease.video_id, "/clips/", lease.clip_index));
   }
-  if (clip->state != ClipState::kLeased || clip->epoch != lease.epoch) {
+  if (clip->state != ClipState::kLeased || clip->epoch != lease.epoch || !clip->here) {
     return absl::AbortedError(
         absl::StrCat("the lease of epoch ", lease.epoch, " is not the clip's current one"));
   }
@@ -41,7 +41,7 @@ VideoStep StepAfterCommit(const VideoRow& video) {
   return VideoStep::kLastClipCommitted;
 }
 
-absl::Status StoreClip(SqliteDb& db, const Lease& lease, const Transition& transition, const v1::Clip& clip,
+absl::Status StoreClip(SqlDb& db, const Lease& lease, const Transition& transition, const v1::Clip& clip,
                        const FinishedClip& finished) {
   const std::string bytes = clip.SerializeAsString();
   return ExpectOneChange(db.Query("finish_clip", static_cast<int>(transition.clip_to), Blob{bytes},
@@ -52,7 +52,7 @@ absl::Status StoreClip(SqliteDb& db, const Lease& lease, const Transition& trans
 }
 
 // The carry of the clip before has served. Returns it, unless it is gone already.
-absl::StatusOr<std::optional<ArtifactRef>> DropCarryBefore(SqliteDb& db, const Lease& lease) {
+absl::StatusOr<std::optional<ArtifactRef>> DropCarryBefore(SqlDb& db, const Lease& lease) {
   if (lease.clip_index == 0) return std::optional<ArtifactRef>();
   const uint32_t index = lease.clip_index - 1;
   SVI_ASSIGN_OR_RETURN(const std::optional<ClipRow> before, LoadClip(db, lease.video_id, index));
@@ -82,10 +82,13 @@ v1::VideoEvent AttemptFailed(const Lease& lease, const ClipRow& clip,
 
 }  // namespace
 
-absl::StatusOr<LeasedClip> SqliteJobStore::AcquireLease(const std::string& id, uint32_t clip_index,
-                                                        const std::string& worker, absl::Time now) {
-  return pool_->Write([&](SqliteDb& db) -> absl::StatusOr<LeasedClip> {
+absl::StatusOr<LeasedClip> SqlJobStore::AcquireLease(const std::string& id, uint32_t clip_index,
+                                                     const std::string& worker, absl::Time now) {
+  return pool_->Write([&](SqlDb& db) -> absl::StatusOr<LeasedClip> {
+    SVI_ASSIGN_OR_RETURN(const bool free, db.Query("try_lock_video", id).Step());
     SVI_ASSIGN_OR_RETURN(VideoRow row, LoadVideo(db, id));
+    // Most likely another server leases it just now; there are others to take.
+    if (!free) return absl::FailedPreconditionError("the video is being changed");
     SVI_ASSIGN_OR_RETURN(std::optional<ClipRow> clip, LoadClip(db, id, clip_index));
     if (!clip.has_value() && clip_index >= row.clips_total) {
       return absl::NotFoundError(absl::StrCat("there is no clip videos/", id, "/clips/", clip_index));
@@ -116,14 +119,24 @@ absl::StatusOr<LeasedClip> SqliteJobStore::AcquireLease(const std::string& id, u
   });
 }
 
-absl::Status SqliteJobStore::CheckLease(const Lease& lease) {
-  return pool_->Read([&](SqliteDb& db) -> absl::Status { return LoadLeasedClip(db, lease).status(); });
+absl::Status SqlJobStore::CheckLease(const Lease& lease) {
+  return pool_->Read([&](SqlDb& db) -> absl::Status { return LoadLeasedClip(db, lease).status(); });
 }
 
-absl::StatusOr<v1::Video> SqliteJobStore::CommitClip(const Lease& lease, const FinishedClip& clip,
-                                                     absl::Time now, std::vector<ArtifactRef>* obsolete) {
+absl::Status SqlJobStore::ClaimLease(const Lease& lease, const std::string& worker) {
+  return pool_->Write([&](SqlDb& db) -> absl::Status {
+    SVI_ASSIGN_OR_RETURN(
+        const int claimed,
+        db.Query("claim_clip", lease.video_id, lease.clip_index, lease.epoch, worker).RunAndCountChanges());
+    return claimed == 1 ? absl::OkStatus() : absl::AbortedError("the lease is not the worker's current one");
+  });
+}
+
+absl::StatusOr<v1::Video> SqlJobStore::CommitClip(const Lease& lease, const FinishedClip& clip,
+                                                  absl::Time now, std::vector<ArtifactRef>* obsolete) {
   std::optional<ArtifactRef> carry_before;
-  absl::StatusOr<v1::Video> video = pool_->Write([&](SqliteDb& db) -> absl::StatusOr<v1::Video> {
+  absl::StatusOr<v1::Video> video = pool_->Write([&](SqlDb& db) -> absl::StatusOr<v1::Video> {
+    SVI_RETURN_IF_ERROR(LockVideo(db, lease.video_id));
     SVI_ASSIGN_OR_RETURN(const ClipRow leased, LoadLeasedClip(db, lease));
     SVI_ASSIGN_OR_RETURN(VideoRow row, LoadVideo(db, lease.video_id));
     VideoChange change(db, std::move(row), now);
@@ -144,9 +157,10 @@ absl::StatusOr<v1::Video> SqliteJobStore::CommitClip(const Lease& lease, const F
   return video;
 }
 
-absl::StatusOr<v1::Video> SqliteJobStore::FailLease(const Lease& lease, const FailedAttempt& failure,
-                                                    absl::Time now) {
-  return pool_->Write([&](SqliteDb& db) -> absl::StatusOr<v1::Video> {
+absl::StatusOr<v1::Video> SqlJobStore::FailLease(const Lease& lease, const FailedAttempt& failure,
+                                                 absl::Time now) {
+  return pool_->Write([&](SqlDb& db) -> absl::StatusOr<v1::Video> {
+    SVI_RETURN_IF_ERROR(LockVideo(db, lease.video_id));
     SVI_ASSIGN_OR_RETURN(const ClipRow clip, LoadLeasedClip(db, lease));
     SVI_ASSIGN_OR_RETURN(VideoRow row, LoadVideo(db, lease.video_id));
     VideoChange change(db, std::move(row), now);

@@ -1,6 +1,7 @@
-// Private to sqlite_job_store*.cc: the class, whose methods are spread over those files.
-#ifndef SVI_SERVER_QUEUE_SQLITE_JOB_STORE_IMPL_H_
-#define SVI_SERVER_QUEUE_SQLITE_JOB_STORE_IMPL_H_
+// The JobStore over SQL; its methods are spread over sql_job_store*.cc. The databases are opened by
+// sqlite_stores.h.
+#ifndef SVI_SERVER_QUEUE_SQL_JOB_STORE_H_
+#define SVI_SERVER_QUEUE_SQL_JOB_STORE_H_
 
 #include <memory>
 #include <optional>
@@ -9,17 +10,25 @@
 #include <vector>
 
 #include "server/queue/job_store.h"
-#include "server/queue/sqlite_change.h"
-#include "server/queue/sqlite_db.h"
-#include "server/queue/sqlite_pool.h"
-#include "server/queue/sqlite_rows.h"
+#include "server/queue/sql_db.h"
+#include "server/queue/sql_pool.h"
 #include "server/queue/status_macros.h"
+#include "server/queue/video_change.h"
+#include "server/queue/video_rows.h"
 
 namespace svi::server {
 
-class SqliteJobStore final : public JobStore {
+// What it promises beyond JobStore's comments:
+// - Events: state_changed for each change of state of the table in states.h and for no other, so a watcher
+//   sees RUNNING and QUEUED take turns between clips; clip_done and clip_attempt_failed stand before the
+//   change of state that they cause, clip_started after it. clip_attempt_failed is there for the last
+//   attempt, too.
+// - A video that ends is `finished`, however it ended; so FinishVideo returns it unchanged.
+// - FinishVideo of a finished video ignores the expected revision: it may be a replay.
+// - A clip that is put back waits from then on: its ready_since is the time of the FailLease.
+class SqlJobStore final : public JobStore {
  public:
-  explicit SqliteJobStore(std::shared_ptr<SqlitePool> pool) : pool_(std::move(pool)) {}
+  explicit SqlJobStore(std::shared_ptr<SqlPool> pool) : pool_(std::move(pool)) {}
 
   absl::StatusOr<v1::Video> CreateVideo(const NewVideo& video, absl::Time now, bool* replayed) override;
   absl::StatusOr<v1::Video> GetVideo(const std::string& id) override;
@@ -38,6 +47,7 @@ class SqliteJobStore final : public JobStore {
   absl::StatusOr<LeasedClip> AcquireLease(const std::string& id, uint32_t clip_index,
                                           const std::string& worker, absl::Time now) override;
   absl::Status CheckLease(const Lease& lease) override;
+  absl::Status ClaimLease(const Lease& lease, const std::string& worker) override;
   absl::StatusOr<v1::Video> CommitClip(const Lease& lease, const FinishedClip& clip, absl::Time now,
                                        std::vector<ArtifactRef>* obsolete) override;
   absl::StatusOr<v1::Video> FailLease(const Lease& lease, const FailedAttempt& failure,
@@ -46,9 +56,9 @@ class SqliteJobStore final : public JobStore {
   absl::StatusOr<Counts> Count() override;
 
  private:
-  const std::shared_ptr<SqlitePool> pool_;
+  const std::shared_ptr<SqlPool> pool_;
 };
 
 }  // namespace svi::server
 
-#endif  // SVI_SERVER_QUEUE_SQLITE_JOB_STORE_IMPL_H_
+#endif  // SVI_SERVER_QUEUE_SQL_JOB_STORE_H_

@@ -1,4 +1,4 @@
-#include "server/queue/sqlite_rows.h"
+#include "server/queue/video_rows.h"
 
 #include "absl/strings/str_cat.h"
 #include "server/queue/status_macros.h"
@@ -58,14 +58,24 @@ absl::StatusOr<VideoRow> ReadVideoRow(const Statement& row) {
   return video;
 }
 
-absl::StatusOr<VideoRow> LoadVideo(SqliteDb& db, const std::string& id) {
+absl::StatusOr<VideoRow> LoadVideo(SqlDb& db, const std::string& id) {
   Statement statement = db.Query("get_video", id);
   SVI_ASSIGN_OR_RETURN(const bool found, statement.Step());
   if (!found) return NoSuchVideo(id);
   return ReadVideoRow(statement);
 }
 
-absl::StatusOr<std::optional<ClipRow>> LoadClip(SqliteDb& db, const std::string& id, uint32_t clip_index) {
+absl::Status LockVideo(SqlDb& db, const std::string& id) {
+  SVI_ASSIGN_OR_RETURN(const bool found, db.Query("lock_video", id).Step());
+  return found ? absl::OkStatus() : NoSuchVideo(id);
+}
+
+absl::StatusOr<VideoRow> LockAndLoadVideo(SqlDb& db, const std::string& id) {
+  SVI_RETURN_IF_ERROR(LockVideo(db, id));
+  return LoadVideo(db, id);
+}
+
+absl::StatusOr<std::optional<ClipRow>> LoadClip(SqlDb& db, const std::string& id, uint32_t clip_index) {
   Statement row = db.Query("get_clip", id, clip_index);
   SVI_ASSIGN_OR_RETURN(const bool found, row.Step());
   if (!found) return std::optional<ClipRow>();
@@ -77,6 +87,7 @@ absl::StatusOr<std::optional<ClipRow>> LoadClip(SqliteDb& db, const std::string&
   if (!row.IsNull(4)) SVI_RETURN_IF_ERROR(ParseStored(row.Bytes(4), clip.finished.clip));
   clip.finished.mp4 = ReadArtifact(row, 5);
   clip.finished.carry = ReadArtifact(row, 8);
+  clip.here = row.Int(11) != 0;
   return std::optional<ClipRow>(std::move(clip));
 }
 

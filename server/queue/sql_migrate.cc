@@ -1,4 +1,4 @@
-#include "server/queue/sqlite_migrate.h"
+#include "server/queue/sql_migrate.h"
 
 #include "absl/strings/str_cat.h"
 #include "server/queue/status_macros.h"
@@ -6,12 +6,12 @@
 namespace svi::server {
 namespace {
 
-// Not in queries.sql, whose statements can be prepared only when the tables are there.
+// Not in the .sql files, whose statements can be prepared only when the tables are there. What is here is the
+// same in every database.
 constexpr char kMigrationTable[] =
-    "CREATE TABLE IF NOT EXISTS schema_migrations ("
-    "number INTEGER NOT NULL PRIMARY KEY, name TEXT NOT NULL) STRICT;";
+    "CREATE TABLE IF NOT EXISTS schema_migrations (number INTEGER NOT NULL PRIMARY KEY, name TEXT NOT NULL)";
 
-absl::Status ApplyMissing(SqliteDb& db, absl::Span<const Migration> migrations) {
+absl::Status ApplyMissing(SqlDb& db, absl::Span<const Migration> migrations) {
   SVI_RETURN_IF_ERROR(db.Exec(kMigrationTable));
   int64_t version = 0;
   {
@@ -28,7 +28,8 @@ absl::Status ApplyMissing(SqliteDb& db, absl::Span<const Migration> migrations) 
   for (const Migration& migration : migrations) {
     if (migration.number <= version) continue;
     SVI_RETURN_IF_ERROR(db.Exec(migration.sql));
-    SVI_RETURN_IF_ERROR(db.Query("insert_migration", migration.number, migration.name).Run());
+    SVI_RETURN_IF_ERROR(db.Exec(absl::StrCat("INSERT INTO schema_migrations (number, name) VALUES (",
+                                             migration.number, ", '", migration.name, "')")));
   }
   return absl::OkStatus();
 }
@@ -38,13 +39,12 @@ absl::Status ApplyMissing(SqliteDb& db, absl::Span<const Migration> migrations) 
 const NamedQueries& MigrationQueries() {
   static const NamedQueries* const queries = new NamedQueries{
       {"schema_version", "SELECT COALESCE(MAX(number), 0) FROM schema_migrations"},
-      {"insert_migration", "INSERT INTO schema_migrations (number, name) VALUES (?, ?)"},
   };
   return *queries;
 }
 
-absl::Status Migrate(SqliteDb& db, absl::Span<const Migration> migrations) {
-  SVI_RETURN_IF_ERROR(db.Exec("BEGIN IMMEDIATE"));
+absl::Status Migrate(SqlDb& db, absl::Span<const Migration> migrations) {
+  SVI_RETURN_IF_ERROR(db.BeginExclusive());
   absl::Status status = ApplyMissing(db, migrations);
   if (status.ok()) status = db.Exec("COMMIT");
   if (!status.ok() && db.in_transaction()) {

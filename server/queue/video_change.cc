@@ -1,11 +1,11 @@
-#include "server/queue/sqlite_change.h"
+#include "server/queue/video_change.h"
 
 #include <set>
 #include <string>
 #include <utility>
 
 #include "absl/strings/str_join.h"
-#include "server/queue/sqlite_reads.h"
+#include "server/queue/sql_reads.h"
 #include "server/queue/status_macros.h"
 
 namespace svi::server {

@@ -1,17 +1,15 @@
-// Opening, and what changes training runs.
-#include "server/queue/sqlite_training_store.h"
+// What changes training runs.
+#include "server/queue/sql_training_store.h"
 
 #include "absl/strings/str_cat.h"
-#include "server/queue/sqlite_job_store_impl.h"
-#include "server/queue/sqlite_reads.h"
-#include "server/queue/sqlite_training_store_impl.h"
+#include "server/queue/sql_reads.h"
 
 namespace svi::server {
 namespace {
 
 bool MakesLora(const v1::TrainingSpec& spec) { return spec.objective() != v1::OBJECTIVE_FULL; }
 
-absl::Status InsertRun(SqliteDb& db, const TrainingRow& row) {
+absl::Status InsertRun(SqlDb& db, const TrainingRow& row) {
   const std::string spec = row.spec.SerializeAsString();
   return db
       .Query("insert_run", row.id, static_cast<int>(row.state), row.lora_name, row.ready_since_us,
@@ -19,8 +17,13 @@ absl::Status InsertRun(SqliteDb& db, const TrainingRow& row) {
       .Run();
 }
 
-absl::StatusOr<bool> IsTaken(SqliteDb& db, const std::string& lora_name) {
+absl::StatusOr<bool> IsTaken(SqlDb& db, const std::string& lora_name) {
   return db.Query("lora_name_taken", lora_name).Step();
+}
+
+absl::StatusOr<TrainingRow> LockLeasedRun(SqlDb& db, const TrainingLease& lease) {
+  SVI_RETURN_IF_ERROR(db.Query("lock_run", lease.run_id).Step().status());
+  return LoadLeasedRun(db, lease);
 }
 
 v1::TrainingEvent Started(const std::string& worker, uint32_t attempt) {
@@ -51,7 +54,7 @@ v1::Lora MakeLora(const TrainingRow& run, const FinishedRun& finished, int64_t n
 }
 
 // Adds the LoRA, with its event.
-absl::Status Publish(SqliteDb& db, TrainingChange& change, const FinishedRun& finished) {
+absl::Status Publish(SqlDb& db, TrainingChange& change, const FinishedRun& finished) {
   v1::TrainingEvent event;
   *event.mutable_published() = MakeLora(change.run, finished, change.now_us());
   const std::string lora = event.published().SerializeAsString();
@@ -65,20 +68,10 @@ absl::Status Publish(SqliteDb& db, TrainingChange& change, const FinishedRun& fi
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<TrainingStore>> OpenSqliteTrainingStore(const std::string& path) {
-  SVI_ASSIGN_OR_RETURN(SqliteStores stores, OpenSqliteStores(path));
-  return std::move(stores.training);
-}
-
-absl::StatusOr<SqliteStores> OpenSqliteStores(const std::string& path) {
-  SVI_ASSIGN_OR_RETURN(const std::shared_ptr<SqlitePool> pool, SqlitePool::Open(path));
-  return SqliteStores{std::make_unique<SqliteJobStore>(pool), std::make_unique<SqliteTrainingStore>(pool)};
-}
-
-absl::StatusOr<v1::TrainingRun> SqliteTrainingStore::CreateRun(const NewTrainingRun& run, absl::Time now,
-                                                               bool* replayed, bool* name_taken) {
-  *replayed = *name_taken = false;
-  return pool_->Write([&](SqliteDb& db) -> absl::StatusOr<v1::TrainingRun> {
+absl::StatusOr<v1::TrainingRun> SqlTrainingStore::CreateRun(const NewTrainingRun& run, absl::Time now,
+                                                            bool* replayed, bool* name_taken) {
+  return pool_->Write([&](SqlDb& db) -> absl::StatusOr<v1::TrainingRun> {
+    *replayed = *name_taken = false;
     SVI_ASSIGN_OR_RETURN(const std::optional<std::string> earlier,
                          FindReplayed(db, "find_run_request_id", run.request_id, run.request_hash));
     if (earlier.has_value()) {
@@ -109,7 +102,7 @@ absl::StatusOr<v1::TrainingRun> SqliteTrainingStore::CreateRun(const NewTraining
   });
 }
 
-void SqliteTrainingStore::AddLiveProgress(TrainingRow& row) const {
+void SqlTrainingStore::AddLiveProgress(TrainingRow& row) const {
   if (row.state != v1::TRAINING_STATE_RUNNING) return;
   absl::MutexLock lock(&live_mutex_);
   const auto live = live_.find(row.id);
@@ -117,9 +110,8 @@ void SqliteTrainingStore::AddLiveProgress(TrainingRow& row) const {
 }
 
 template <typename Load, typename Body>
-absl::StatusOr<v1::TrainingRun> SqliteTrainingStore::Change(absl::Time now, const Load& load,
-                                                            const Body& body) {
-  return pool_->Write([&](SqliteDb& db) -> absl::StatusOr<v1::TrainingRun> {
+absl::StatusOr<v1::TrainingRun> SqlTrainingStore::Change(absl::Time now, const Load& load, const Body& body) {
+  return pool_->Write([&](SqlDb& db) -> absl::StatusOr<v1::TrainingRun> {
     SVI_ASSIGN_OR_RETURN(TrainingRow row, load(db));
     AddLiveProgress(row);
     const uint64_t before = row.last_sequence;
@@ -133,19 +125,22 @@ absl::StatusOr<v1::TrainingRun> SqliteTrainingStore::Change(absl::Time now, cons
   });
 }
 
-absl::StatusOr<v1::TrainingRun> SqliteTrainingStore::CancelRun(const std::string& id, absl::Time now) {
+absl::StatusOr<v1::TrainingRun> SqlTrainingStore::CancelRun(const std::string& id, absl::Time now) {
   return Change(
-      now, [&](SqliteDb& db) { return LoadRun(db, id); },
-      [&](SqliteDb&, TrainingChange& change) -> absl::Status {
+      now, [&](SqlDb& db) { return LockAndLoadRun(db, id); },
+      [&](SqlDb&, TrainingChange& change) -> absl::Status {
         if (IsFinal(change.run.state)) return absl::OkStatus();
         return change.Move(TrainingStep::kCancelled);
       });
 }
 
-absl::StatusOr<LeasedRun> SqliteTrainingStore::AcquireRun(const std::string& id, const std::string& worker,
-                                                          absl::Time now) {
-  return pool_->Write([&](SqliteDb& db) -> absl::StatusOr<LeasedRun> {
+absl::StatusOr<LeasedRun> SqlTrainingStore::AcquireRun(const std::string& id, const std::string& worker,
+                                                       absl::Time now) {
+  return pool_->Write([&](SqlDb& db) -> absl::StatusOr<LeasedRun> {
+    SVI_ASSIGN_OR_RETURN(const bool free, db.Query("try_lock_run", id).Step());
     SVI_ASSIGN_OR_RETURN(TrainingRow row, LoadRun(db, id));
+    // Most likely another server leases it just now.
+    if (!free) return absl::FailedPreconditionError("the training run is being changed");
     TrainingChange change(db, std::move(row), now);
     ++change.run.epoch;
     ++change.run.attempts;
@@ -157,11 +152,19 @@ absl::StatusOr<LeasedRun> SqliteTrainingStore::AcquireRun(const std::string& id,
   });
 }
 
-absl::Status SqliteTrainingStore::SetProgress(const TrainingLease& lease,
-                                              const v1::TrainingProgress& progress, absl::Time now) {
+absl::Status SqlTrainingStore::ClaimRun(const TrainingLease& lease, const std::string& worker) {
+  return pool_->Write([&](SqlDb& db) -> absl::Status {
+    SVI_ASSIGN_OR_RETURN(const int claimed,
+                         db.Query("claim_run", lease.run_id, lease.epoch, worker).RunAndCountChanges());
+    return claimed == 1 ? absl::OkStatus() : absl::AbortedError("the lease is not the worker's current one");
+  });
+}
+
+absl::Status SqlTrainingStore::SetProgress(const TrainingLease& lease, const v1::TrainingProgress& progress,
+                                           absl::Time now) {
   // A transaction that changes nothing does not touch the disk, and keeps this apart from changes of state.
-  return pool_->Write([&](SqliteDb& db) -> absl::Status {
-    SVI_RETURN_IF_ERROR(LoadLeasedRun(db, lease).status());
+  return pool_->Write([&](SqlDb& db) -> absl::Status {
+    SVI_RETURN_IF_ERROR(LockLeasedRun(db, lease).status());
     bool due = false;
     {
       absl::MutexLock lock(&live_mutex_);
@@ -178,11 +181,11 @@ absl::Status SqliteTrainingStore::SetProgress(const TrainingLease& lease,
   });
 }
 
-absl::StatusOr<v1::TrainingRun> SqliteTrainingStore::CommitRun(const TrainingLease& lease,
-                                                               const FinishedRun& finished, absl::Time now) {
+absl::StatusOr<v1::TrainingRun> SqlTrainingStore::CommitRun(const TrainingLease& lease,
+                                                            const FinishedRun& finished, absl::Time now) {
   return Change(
-      now, [&](SqliteDb& db) { return LoadLeasedRun(db, lease); },
-      [&](SqliteDb& db, TrainingChange& change) -> absl::Status {
+      now, [&](SqlDb& db) { return LockLeasedRun(db, lease); },
+      [&](SqlDb& db, TrainingChange& change) -> absl::Status {
         if (MakesLora(change.run.spec) != finished.lora.has_value()) {
           return absl::InvalidArgumentError("a run publishes a LoRA if its objective is LORA, and only then");
         }
@@ -192,12 +195,12 @@ absl::StatusOr<v1::TrainingRun> SqliteTrainingStore::CommitRun(const TrainingLea
       });
 }
 
-absl::StatusOr<v1::TrainingRun> SqliteTrainingStore::FailRun(const TrainingLease& lease,
-                                                             const JobStore::FailedAttempt& failure,
-                                                             absl::Time now) {
+absl::StatusOr<v1::TrainingRun> SqlTrainingStore::FailRun(const TrainingLease& lease,
+                                                          const JobStore::FailedAttempt& failure,
+                                                          absl::Time now) {
   return Change(
-      now, [&](SqliteDb& db) { return LoadLeasedRun(db, lease); },
-      [&](SqliteDb&, TrainingChange& change) -> absl::Status {
+      now, [&](SqlDb& db) { return LockLeasedRun(db, lease); },
+      [&](SqlDb&, TrainingChange& change) -> absl::Status {
         TrainingRow& run = change.run;
         if (!failure.handed_back) SVI_RETURN_IF_ERROR(change.Emit(AttemptFailed(run, failure)));
         if (!failure.handed_back && (failure.permanent || run.attempts >= failure.max_attempts)) {
@@ -210,8 +213,8 @@ absl::StatusOr<v1::TrainingRun> SqliteTrainingStore::FailRun(const TrainingLease
       });
 }
 
-absl::StatusOr<ArtifactRef> SqliteTrainingStore::DeleteLora(const std::string& name) {
-  return pool_->Write([&](SqliteDb& db) -> absl::StatusOr<ArtifactRef> {
+absl::StatusOr<ArtifactRef> SqlTrainingStore::DeleteLora(const std::string& name) {
+  return pool_->Write([&](SqlDb& db) -> absl::StatusOr<ArtifactRef> {
     SVI_ASSIGN_OR_RETURN(const StoredLora stored, LoadLora(db, name));
     SVI_RETURN_IF_ERROR(db.Query("delete_lora", name).Run());
     return stored.file;

@@ -1,6 +1,6 @@
-// Private to sqlite_training_store*.cc: the class, whose methods are spread over those files.
-#ifndef SVI_SERVER_QUEUE_SQLITE_TRAINING_STORE_IMPL_H_
-#define SVI_SERVER_QUEUE_SQLITE_TRAINING_STORE_IMPL_H_
+// The TrainingStore over SQL; its methods are spread over sql_training_store*.cc.
+#ifndef SVI_SERVER_QUEUE_SQL_TRAINING_STORE_H_
+#define SVI_SERVER_QUEUE_SQL_TRAINING_STORE_H_
 
 #include <memory>
 #include <string>
@@ -10,15 +10,15 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/synchronization/mutex.h"
-#include "server/queue/sqlite_pool.h"
-#include "server/queue/sqlite_training_rows.h"
+#include "server/queue/sql_pool.h"
+#include "server/queue/training_rows.h"
 #include "server/queue/training_store.h"
 
 namespace svi::server {
 
-class SqliteTrainingStore final : public TrainingStore {
+class SqlTrainingStore final : public TrainingStore {
  public:
-  explicit SqliteTrainingStore(std::shared_ptr<SqlitePool> pool) : pool_(std::move(pool)) {}
+  explicit SqlTrainingStore(std::shared_ptr<SqlPool> pool) : pool_(std::move(pool)) {}
 
   absl::StatusOr<v1::TrainingRun> CreateRun(const NewTrainingRun& run, absl::Time now, bool* replayed,
                                             bool* name_taken) override;
@@ -33,6 +33,7 @@ class SqliteTrainingStore final : public TrainingStore {
   absl::StatusOr<LeasedRun> AcquireRun(const std::string& id, const std::string& worker,
                                        absl::Time now) override;
   absl::Status CheckRun(const TrainingLease& lease) override;
+  absl::Status ClaimRun(const TrainingLease& lease, const std::string& worker) override;
   absl::Status SetProgress(const TrainingLease& lease, const v1::TrainingProgress& progress,
                            absl::Time now) override;
   absl::StatusOr<v1::TrainingRun> CommitRun(const TrainingLease& lease, const FinishedRun& finished,
@@ -62,11 +63,11 @@ class SqliteTrainingStore final : public TrainingStore {
   template <typename Load, typename Body>
   absl::StatusOr<v1::TrainingRun> Change(absl::Time now, const Load& load, const Body& body);
 
-  const std::shared_ptr<SqlitePool> pool_;
+  const std::shared_ptr<SqlPool> pool_;
   mutable absl::Mutex live_mutex_;
   absl::flat_hash_map<std::string, LiveProgress> live_ ABSL_GUARDED_BY(live_mutex_);
 };
 
 }  // namespace svi::server
 
-#endif  // SVI_SERVER_QUEUE_SQLITE_TRAINING_STORE_IMPL_H_
+#endif  // SVI_SERVER_QUEUE_SQL_TRAINING_STORE_H_

@@ -1,15 +1,14 @@
-// Opening, and the calls that clients make to change a video.
-#include "server/queue/sqlite_job_store.h"
+// The calls that clients make to change a video.
+#include "server/queue/sql_job_store.h"
 
 #include "absl/strings/str_cat.h"
 #include "server/queue/plan.h"
-#include "server/queue/sqlite_job_store_impl.h"
-#include "server/queue/sqlite_reads.h"
+#include "server/queue/sql_reads.h"
 
 namespace svi::server {
 namespace {
 
-absl::Status InsertVideo(SqliteDb& db, const VideoRow& row) {
+absl::Status InsertVideo(SqlDb& db, const VideoRow& row) {
   SVI_RETURN_IF_ERROR(db.Query("insert_video", row.id, static_cast<int>(row.state), row.spec.priority(),
                                row.finished, row.revision, row.clips_done, row.clips_total, row.last_sequence,
                                std::optional<Blob>(), row.create_time_us, row.update_time_us, row.end_time_us,
@@ -49,14 +48,9 @@ absl::Status CheckAppend(const VideoRow& video, size_t count) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<JobStore>> OpenSqliteJobStore(const std::string& path) {
-  SVI_ASSIGN_OR_RETURN(std::shared_ptr<SqlitePool> pool, SqlitePool::Open(path));
-  return std::make_unique<SqliteJobStore>(std::move(pool));
-}
-
-absl::StatusOr<v1::Video> SqliteJobStore::CreateVideo(const NewVideo& video, absl::Time now, bool* replayed) {
-  *replayed = false;
-  return pool_->Write([&](SqliteDb& db) -> absl::StatusOr<v1::Video> {
+absl::StatusOr<v1::Video> SqlJobStore::CreateVideo(const NewVideo& video, absl::Time now, bool* replayed) {
+  return pool_->Write([&](SqlDb& db) -> absl::StatusOr<v1::Video> {
+    *replayed = false;
     SVI_ASSIGN_OR_RETURN(const std::optional<std::string> earlier,
                          FindReplayed(db, "find_request_id", video.request_id, video.request_hash));
     if (earlier.has_value()) {
@@ -92,9 +86,9 @@ absl::StatusOr<v1::Video> SqliteJobStore::CreateVideo(const NewVideo& video, abs
   });
 }
 
-absl::StatusOr<v1::Video> SqliteJobStore::CancelVideo(const std::string& id, absl::Time now) {
-  return pool_->Write([&](SqliteDb& db) -> absl::StatusOr<v1::Video> {
-    SVI_ASSIGN_OR_RETURN(VideoRow row, LoadVideo(db, id));
+absl::StatusOr<v1::Video> SqlJobStore::CancelVideo(const std::string& id, absl::Time now) {
+  return pool_->Write([&](SqlDb& db) -> absl::StatusOr<v1::Video> {
+    SVI_ASSIGN_OR_RETURN(VideoRow row, LockAndLoadVideo(db, id));
     if (IsFinal(row.state)) return ToVideo(row);
     VideoChange change(db, std::move(row), now);
     SVI_ASSIGN_OR_RETURN(const Transition transition, change.Move(VideoStep::kCancelled));
@@ -104,9 +98,9 @@ absl::StatusOr<v1::Video> SqliteJobStore::CancelVideo(const std::string& id, abs
   });
 }
 
-absl::StatusOr<std::vector<ArtifactRef>> SqliteJobStore::DeleteVideo(const std::string& id) {
-  return pool_->Write([&](SqliteDb& db) -> absl::StatusOr<std::vector<ArtifactRef>> {
-    SVI_ASSIGN_OR_RETURN(const VideoRow row, LoadVideo(db, id));
+absl::StatusOr<std::vector<ArtifactRef>> SqlJobStore::DeleteVideo(const std::string& id) {
+  return pool_->Write([&](SqlDb& db) -> absl::StatusOr<std::vector<ArtifactRef>> {
+    SVI_ASSIGN_OR_RETURN(const VideoRow row, LockAndLoadVideo(db, id));
     if (!IsFinal(row.state)) {
       return absl::FailedPreconditionError(
           absl::StrCat("the video is ", StateName(row.state), ": cancel it before it is deleted"));
@@ -124,12 +118,12 @@ absl::StatusOr<std::vector<ArtifactRef>> SqliteJobStore::DeleteVideo(const std::
   });
 }
 
-absl::StatusOr<v1::Video> SqliteJobStore::AppendPrompts(const std::string& id,
-                                                        const std::vector<std::string>& prompts,
-                                                        std::optional<uint64_t> expected_revision,
-                                                        absl::Time now) {
-  return pool_->Write([&](SqliteDb& db) -> absl::StatusOr<v1::Video> {
-    SVI_ASSIGN_OR_RETURN(VideoRow row, LoadVideo(db, id));
+absl::StatusOr<v1::Video> SqlJobStore::AppendPrompts(const std::string& id,
+                                                     const std::vector<std::string>& prompts,
+                                                     std::optional<uint64_t> expected_revision,
+                                                     absl::Time now) {
+  return pool_->Write([&](SqlDb& db) -> absl::StatusOr<v1::Video> {
+    SVI_ASSIGN_OR_RETURN(VideoRow row, LockAndLoadVideo(db, id));
     SVI_RETURN_IF_ERROR(CheckAppend(row, prompts.size()));
     SVI_RETURN_IF_ERROR(CheckRevision(row, expected_revision));
     VideoChange change(db, std::move(row), now);
@@ -147,11 +141,11 @@ absl::StatusOr<v1::Video> SqliteJobStore::AppendPrompts(const std::string& id,
   });
 }
 
-absl::StatusOr<v1::Video> SqliteJobStore::FinishVideo(const std::string& id,
-                                                      std::optional<uint64_t> expected_revision,
-                                                      absl::Time now) {
-  return pool_->Write([&](SqliteDb& db) -> absl::StatusOr<v1::Video> {
-    SVI_ASSIGN_OR_RETURN(VideoRow row, LoadVideo(db, id));
+absl::StatusOr<v1::Video> SqlJobStore::FinishVideo(const std::string& id,
+                                                   std::optional<uint64_t> expected_revision,
+                                                   absl::Time now) {
+  return pool_->Write([&](SqlDb& db) -> absl::StatusOr<v1::Video> {
+    SVI_ASSIGN_OR_RETURN(VideoRow row, LockAndLoadVideo(db, id));
     if (row.finished) return ToVideo(row);
     SVI_RETURN_IF_ERROR(CheckRevision(row, expected_revision));
     VideoChange change(db, std::move(row), now);

@@ -1,6 +1,6 @@
-// What the SQLite stores read alike: rows, newest-first pages, event logs, replays of a request_id.
-#ifndef SVI_SERVER_QUEUE_SQLITE_READS_H_
-#define SVI_SERVER_QUEUE_SQLITE_READS_H_
+// What the stores read alike: rows, newest-first pages, event logs, replays of a request_id.
+#ifndef SVI_SERVER_QUEUE_SQL_READS_H_
+#define SVI_SERVER_QUEUE_SQL_READS_H_
 
 #include <algorithm>
 #include <cstdint>
@@ -15,9 +15,9 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "server/queue/sqlite_db.h"
-#include "server/queue/sqlite_rows.h"
+#include "server/queue/sql_db.h"
 #include "server/queue/status_macros.h"
+#include "server/queue/video_rows.h"
 
 namespace svi::server {
 
@@ -44,7 +44,7 @@ struct NewestFirst {
 // Row has create_time_us and id; `read(statement)` makes one. Each state has its own index range; they are
 // merged here, so that few running ones are found among very many that have ended.
 template <typename Row, typename State, typename Read>
-[[nodiscard]] absl::StatusOr<std::vector<Row>> ReadPage(SqliteDb& db, const NewestFirst& queries,
+[[nodiscard]] absl::StatusOr<std::vector<Row>> ReadPage(SqlDb& db, const NewestFirst& queries,
                                                         const std::vector<State>& states, int limit,
                                                         const std::optional<Position>& after,
                                                         const Read& read, std::optional<Position>* next) {
@@ -75,7 +75,7 @@ template <typename Row, typename State, typename Read>
 
 // The events of `query` (id, sequence, limit) with sequence > after.
 template <typename Event>
-[[nodiscard]] absl::StatusOr<std::vector<Event>> ReadEvents(SqliteDb& db, absl::string_view query,
+[[nodiscard]] absl::StatusOr<std::vector<Event>> ReadEvents(SqlDb& db, absl::string_view query,
                                                             const std::string& id, uint64_t after,
                                                             int limit) {
   // A client may ask for more than a signed column can hold; there is nothing beyond it.
@@ -103,13 +103,13 @@ template <typename State>
 
 // The id that an earlier request with this request_id made; nullopt if there was none. `query`: request_id to
 // (hash, id). ALREADY_EXISTS: it had another hash.
-[[nodiscard]] absl::StatusOr<std::optional<std::string>> FindReplayed(SqliteDb& db, absl::string_view query,
+[[nodiscard]] absl::StatusOr<std::optional<std::string>> FindReplayed(SqlDb& db, absl::string_view query,
                                                                       const std::string& request_id,
                                                                       const std::string& request_hash);
 
 // Appends `event` to the log of `id` with the next sequence number. `query`: (id, sequence, event).
 template <typename Event>
-[[nodiscard]] absl::Status AppendEvent(SqliteDb& db, absl::string_view query, const std::string& id,
+[[nodiscard]] absl::Status AppendEvent(SqlDb& db, absl::string_view query, const std::string& id,
                                        int64_t now_us, Event event, uint64_t* last_sequence) {
   event.set_sequence(++*last_sequence);
   *event.mutable_time() = ToTimestamp(now_us);
@@ -119,4 +119,4 @@ template <typename Event>
 
 }  // namespace svi::server
 
-#endif  // SVI_SERVER_QUEUE_SQLITE_READS_H_
+#endif  // SVI_SERVER_QUEUE_SQL_READS_H_

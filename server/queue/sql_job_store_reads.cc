@@ -4,8 +4,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "server/queue/sqlite_job_store_impl.h"
-#include "server/queue/sqlite_reads.h"
+#include "server/queue/sql_job_store.h"
+#include "server/queue/sql_reads.h"
 
 namespace svi::server {
 namespace {
@@ -17,7 +17,7 @@ absl::StatusOr<std::optional<std::string>> LeastLoras(Statement row) {
   return std::optional<std::string>(row.Bytes(0));
 }
 
-absl::Status AppendLeasable(SqliteDb& db, const std::string& loras, int limit, std::vector<Leasable>& clips) {
+absl::Status AppendLeasable(SqlDb& db, const std::string& loras, int limit, std::vector<Leasable>& clips) {
   const std::vector<std::string> names = absl::StrSplit(loras, ',', absl::SkipEmpty());
   return ForEachRow(db.Query("list_leasable", loras, limit), [&](const Statement& row) {
     Leasable& clip = clips.emplace_back();
@@ -33,8 +33,8 @@ absl::Status AppendLeasable(SqliteDb& db, const std::string& loras, int limit, s
 
 }  // namespace
 
-absl::StatusOr<v1::Video> SqliteJobStore::GetVideo(const std::string& id) {
-  return pool_->Read([&](SqliteDb& db) -> absl::StatusOr<v1::Video> {
+absl::StatusOr<v1::Video> SqlJobStore::GetVideo(const std::string& id) {
+  return pool_->Read([&](SqlDb& db) -> absl::StatusOr<v1::Video> {
     SVI_ASSIGN_OR_RETURN(const VideoRow row, LoadVideo(db, id));
     v1::Video video = ToVideo(row);
     SVI_RETURN_IF_ERROR(ForEachRow(db.Query("list_done_clips", id), [&](const Statement& clip) {
@@ -44,10 +44,10 @@ absl::StatusOr<v1::Video> SqliteJobStore::GetVideo(const std::string& id) {
   });
 }
 
-absl::StatusOr<VideoPage> SqliteJobStore::ListVideos(const std::vector<v1::VideoState>& states, int limit,
-                                                     const std::optional<Position>& after) {
+absl::StatusOr<VideoPage> SqlJobStore::ListVideos(const std::vector<v1::VideoState>& states, int limit,
+                                                  const std::optional<Position>& after) {
   if (limit < 1) return absl::InvalidArgumentError("limit must be at least 1");
-  return pool_->Read([&](SqliteDb& db) -> absl::StatusOr<VideoPage> {
+  return pool_->Read([&](SqlDb& db) -> absl::StatusOr<VideoPage> {
     VideoPage page;
     SVI_ASSIGN_OR_RETURN(const std::vector<VideoRow> rows,
                          ReadPage<VideoRow>(db, {"list_videos", "list_videos_of_state"}, states, limit, after,
@@ -57,10 +57,10 @@ absl::StatusOr<VideoPage> SqliteJobStore::ListVideos(const std::vector<v1::Video
   });
 }
 
-absl::StatusOr<std::vector<v1::VideoEvent>> SqliteJobStore::ListEvents(const std::string& id, uint64_t after,
-                                                                       int limit) {
+absl::StatusOr<std::vector<v1::VideoEvent>> SqlJobStore::ListEvents(const std::string& id, uint64_t after,
+                                                                    int limit) {
   if (limit < 1) return absl::InvalidArgumentError("limit must be at least 1");
-  return pool_->Read([&](SqliteDb& db) -> absl::StatusOr<std::vector<v1::VideoEvent>> {
+  return pool_->Read([&](SqlDb& db) -> absl::StatusOr<std::vector<v1::VideoEvent>> {
     Statement video = db.Query("video_exists", id);
     SVI_ASSIGN_OR_RETURN(const bool found, video.Step());
     if (!found) return NoSuchVideo(id);
@@ -68,8 +68,8 @@ absl::StatusOr<std::vector<v1::VideoEvent>> SqliteJobStore::ListEvents(const std
   });
 }
 
-absl::StatusOr<FinishedClip> SqliteJobStore::GetClip(const std::string& id, uint32_t index) {
-  return pool_->Read([&](SqliteDb& db) -> absl::StatusOr<FinishedClip> {
+absl::StatusOr<FinishedClip> SqlJobStore::GetClip(const std::string& id, uint32_t index) {
+  return pool_->Read([&](SqlDb& db) -> absl::StatusOr<FinishedClip> {
     SVI_ASSIGN_OR_RETURN(std::optional<ClipRow> clip, LoadClip(db, id, index));
     if (!clip.has_value() || clip->state != ClipState::kDone) {
       return absl::NotFoundError(absl::StrCat("there is no clip videos/", id, "/clips/", index));
@@ -78,9 +78,9 @@ absl::StatusOr<FinishedClip> SqliteJobStore::GetClip(const std::string& id, uint
   });
 }
 
-absl::StatusOr<std::vector<Leasable>> SqliteJobStore::ListLeasable(int limit) {
+absl::StatusOr<std::vector<Leasable>> SqlJobStore::ListLeasable(int limit) {
   if (limit < 1) return absl::InvalidArgumentError("limit must be at least 1");
-  return pool_->Read([&](SqliteDb& db) -> absl::StatusOr<std::vector<Leasable>> {
+  return pool_->Read([&](SqlDb& db) -> absl::StatusOr<std::vector<Leasable>> {
     std::vector<Leasable> clips;
     SVI_ASSIGN_OR_RETURN(std::optional<std::string> loras, LeastLoras(db.Query("first_leasable_loras")));
     while (loras.has_value()) {
@@ -95,8 +95,8 @@ absl::StatusOr<std::vector<Leasable>> SqliteJobStore::ListLeasable(int limit) {
   });
 }
 
-absl::StatusOr<std::vector<JobStore::HeldLease>> SqliteJobStore::ListHeldLeases() {
-  return pool_->Read([&](SqliteDb& db) -> absl::StatusOr<std::vector<HeldLease>> {
+absl::StatusOr<std::vector<JobStore::HeldLease>> SqlJobStore::ListHeldLeases() {
+  return pool_->Read([&](SqlDb& db) -> absl::StatusOr<std::vector<HeldLease>> {
     std::vector<HeldLease> leases;
     SVI_RETURN_IF_ERROR(ForEachRow(db.Query("list_held_leases"), [&](const Statement& row) {
       HeldLease& held = leases.emplace_back();
@@ -110,8 +110,8 @@ absl::StatusOr<std::vector<JobStore::HeldLease>> SqliteJobStore::ListHeldLeases(
   });
 }
 
-absl::StatusOr<JobStore::Counts> SqliteJobStore::Count() {
-  return pool_->Read([&](SqliteDb& db) -> absl::StatusOr<Counts> {
+absl::StatusOr<JobStore::Counts> SqlJobStore::Count() {
+  return pool_->Read([&](SqlDb& db) -> absl::StatusOr<Counts> {
     Counts counts;
     SVI_RETURN_IF_ERROR(CountStates(db.Query("count_videos"), v1::VIDEO_STATE_QUEUED,
                                     v1::VIDEO_STATE_CANCELLED, counts.videos));

@@ -1,6 +1,6 @@
-// Rows of training runs and LoRAs in SQLite, and one change of a run inside a write transaction.
-#ifndef SVI_SERVER_QUEUE_SQLITE_TRAINING_ROWS_H_
-#define SVI_SERVER_QUEUE_SQLITE_TRAINING_ROWS_H_
+// Rows of training runs and LoRAs, and one change of a run inside a write transaction.
+#ifndef SVI_SERVER_QUEUE_TRAINING_ROWS_H_
+#define SVI_SERVER_QUEUE_TRAINING_ROWS_H_
 
 #include <cstdint>
 #include <optional>
@@ -10,10 +10,10 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "server/queue/sqlite_db.h"
-#include "server/queue/sqlite_rows.h"
+#include "server/queue/sql_db.h"
 #include "server/queue/training_states.h"
 #include "server/queue/training_store.h"
+#include "server/queue/video_rows.h"
 
 namespace svi::server {
 
@@ -33,24 +33,28 @@ struct TrainingRow {
   std::optional<int64_t> end_time_us;
   v1::TrainingSpec spec;
   std::string published;  // name of its LoRA, while there is one
+  bool here = true;       // its lease, if it has one, is this server's
 };
 
 // Reads a row of get_run, list_runs or list_runs_of_state. DATA_LOSS if a message in it does not parse.
 [[nodiscard]] absl::StatusOr<TrainingRow> ReadTrainingRow(const Statement& row);
 // NOT_FOUND if there is no such run.
-[[nodiscard]] absl::StatusOr<TrainingRow> LoadRun(SqliteDb& db, const std::string& id);
-// Fences off whoever does not hold the run now. ABORTED: not the current lease.
-[[nodiscard]] absl::StatusOr<TrainingRow> LoadLeasedRun(SqliteDb& db, const TrainingLease& lease);
+[[nodiscard]] absl::StatusOr<TrainingRow> LoadRun(SqlDb& db, const std::string& id);
+// As LockVideo, then LoadRun.
+[[nodiscard]] absl::StatusOr<TrainingRow> LockAndLoadRun(SqlDb& db, const std::string& id);
+// Fences off whoever does not hold the run now, and the server that another has taken its lease from.
+// ABORTED: not the current lease.
+[[nodiscard]] absl::StatusOr<TrainingRow> LoadLeasedRun(SqlDb& db, const TrainingLease& lease);
 [[nodiscard]] v1::TrainingRun ToTrainingRun(const TrainingRow& row);
 
 // NOT_FOUND if there is no such LoRA.
-[[nodiscard]] absl::StatusOr<StoredLora> LoadLora(SqliteDb& db, const std::string& name);
+[[nodiscard]] absl::StatusOr<StoredLora> LoadLora(SqlDb& db, const std::string& name);
 
 // Order of use: change fields of `run`, Emit the events that come before the change of state, Move, Emit
 // those that come after it, Save. The caller owns the transaction and rolls it back on any error.
 class TrainingChange {
  public:
-  TrainingChange(SqliteDb& db, TrainingRow row, absl::Time now)
+  TrainingChange(SqlDb& db, TrainingRow row, absl::Time now)
       : run(std::move(row)), db_(db), now_us_(ToMicros(now)) {}
 
   TrainingRow run;
@@ -65,10 +69,10 @@ class TrainingChange {
   [[nodiscard]] int64_t now_us() const { return now_us_; }
 
  private:
-  SqliteDb& db_;
+  SqlDb& db_;
   const int64_t now_us_;
 };
 
 }  // namespace svi::server
 
-#endif  // SVI_SERVER_QUEUE_SQLITE_TRAINING_ROWS_H_
+#endif  // SVI_SERVER_QUEUE_TRAINING_ROWS_H_

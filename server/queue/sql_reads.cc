@@ -1,8 +1,8 @@
-#include "server/queue/sqlite_reads.h"
+#include "server/queue/sql_reads.h"
 
 namespace svi::server {
 
-absl::StatusOr<std::optional<std::string>> FindReplayed(SqliteDb& db, absl::string_view query,
+absl::StatusOr<std::optional<std::string>> FindReplayed(SqlDb& db, absl::string_view query,
                                                         const std::string& request_id,
                                                         const std::string& request_hash) {
   if (request_id.empty()) return std::optional<std::string>();

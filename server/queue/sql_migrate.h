@@ -1,11 +1,12 @@
-// Brings a SQLite database to the schema that this program knows.
-#ifndef SVI_SERVER_QUEUE_SQLITE_MIGRATE_H_
-#define SVI_SERVER_QUEUE_SQLITE_MIGRATE_H_
+// Brings a database to the schema that this program knows.
+#ifndef SVI_SERVER_QUEUE_SQL_MIGRATE_H_
+#define SVI_SERVER_QUEUE_SQL_MIGRATE_H_
 
 #include "absl/status/status.h"
 #include "absl/types/span.h"
+#include "server/queue/named_queries.h"
+#include "server/queue/sql_db.h"
 #include "server/queue/sql_files.h"
-#include "server/queue/sqlite_db.h"
 
 namespace svi::server {
 
@@ -15,8 +16,8 @@ namespace svi::server {
 // Applies the migrations that schema_migrations does not list yet, in order, in one transaction: all or none.
 // Safe when several processes start at once. FAILED_PRECONDITION: the database is newer than the last of
 // `migrations`.
-[[nodiscard]] absl::Status Migrate(SqliteDb& db, absl::Span<const Migration> migrations);
+[[nodiscard]] absl::Status Migrate(SqlDb& db, absl::Span<const Migration> migrations);
 
 }  // namespace svi::server
 
-#endif  // SVI_SERVER_QUEUE_SQLITE_MIGRATE_H_
+#endif  // SVI_SERVER_QUEUE_SQL_MIGRATE_H_

@@ -1,9 +1,9 @@
-#include "server/queue/sqlite_training_rows.h"
+#include "server/queue/training_rows.h"
 
 #include "absl/strings/str_cat.h"
-#include "server/queue/sqlite_change.h"
-#include "server/queue/sqlite_reads.h"
+#include "server/queue/sql_reads.h"
 #include "server/queue/status_macros.h"
+#include "server/queue/video_change.h"
 
 namespace svi::server {
 namespace {
@@ -45,19 +45,25 @@ absl::StatusOr<TrainingRow> ReadTrainingRow(const Statement& row) {
   ++column;
   SVI_RETURN_IF_ERROR(ParseStored(row.Bytes(column++), run.spec));
   if (!row.IsNull(column)) run.published = row.Bytes(column);
+  run.here = row.Int(++column) != 0;
   return run;
 }
 
-absl::StatusOr<TrainingRow> LoadRun(SqliteDb& db, const std::string& id) {
+absl::StatusOr<TrainingRow> LoadRun(SqlDb& db, const std::string& id) {
   Statement row = db.Query("get_run", id);
   SVI_ASSIGN_OR_RETURN(const bool found, row.Step());
   if (!found) return absl::NotFoundError(absl::StrCat("there is no training run trainingRuns/", id));
   return ReadTrainingRow(row);
 }
 
-absl::StatusOr<TrainingRow> LoadLeasedRun(SqliteDb& db, const TrainingLease& lease) {
+absl::StatusOr<TrainingRow> LockAndLoadRun(SqlDb& db, const std::string& id) {
+  SVI_RETURN_IF_ERROR(db.Query("lock_run", id).Step().status());
+  return LoadRun(db, id);
+}
+
+absl::StatusOr<TrainingRow> LoadLeasedRun(SqlDb& db, const TrainingLease& lease) {
   SVI_ASSIGN_OR_RETURN(TrainingRow run, LoadRun(db, lease.run_id));
-  if (run.state != v1::TRAINING_STATE_RUNNING || run.epoch != lease.epoch) {
+  if (run.state != v1::TRAINING_STATE_RUNNING || run.epoch != lease.epoch || !run.here) {
     return absl::AbortedError(
         absl::StrCat("the lease of epoch ", lease.epoch, " is not the run's current one"));
   }
@@ -81,7 +87,7 @@ v1::TrainingRun ToTrainingRun(const TrainingRow& row) {
   return run;
 }
 
-absl::StatusOr<StoredLora> LoadLora(SqliteDb& db, const std::string& name) {
+absl::StatusOr<StoredLora> LoadLora(SqlDb& db, const std::string& name) {
   Statement row = db.Query("get_lora", name);
   SVI_ASSIGN_OR_RETURN(const bool found, row.Step());
   if (!found) return absl::NotFoundError(absl::StrCat("there is no LoRA loras/", name));

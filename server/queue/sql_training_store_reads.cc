@@ -1,23 +1,22 @@
 // The calls that change nothing.
 #include "absl/strings/str_cat.h"
-#include "server/queue/sqlite_reads.h"
-#include "server/queue/sqlite_training_store_impl.h"
+#include "server/queue/sql_reads.h"
+#include "server/queue/sql_training_store.h"
 
 namespace svi::server {
 
-absl::StatusOr<v1::TrainingRun> SqliteTrainingStore::GetRun(const std::string& id) {
-  return pool_->Read([&](SqliteDb& db) -> absl::StatusOr<v1::TrainingRun> {
+absl::StatusOr<v1::TrainingRun> SqlTrainingStore::GetRun(const std::string& id) {
+  return pool_->Read([&](SqlDb& db) -> absl::StatusOr<v1::TrainingRun> {
     SVI_ASSIGN_OR_RETURN(TrainingRow row, LoadRun(db, id));
     AddLiveProgress(row);
     return ToTrainingRun(row);
   });
 }
 
-absl::StatusOr<TrainingRunPage> SqliteTrainingStore::ListRuns(const std::vector<v1::TrainingState>& states,
-                                                              int limit,
-                                                              const std::optional<Position>& after) {
+absl::StatusOr<TrainingRunPage> SqlTrainingStore::ListRuns(const std::vector<v1::TrainingState>& states,
+                                                           int limit, const std::optional<Position>& after) {
   if (limit < 1) return absl::InvalidArgumentError("limit must be at least 1");
-  return pool_->Read([&](SqliteDb& db) -> absl::StatusOr<TrainingRunPage> {
+  return pool_->Read([&](SqlDb& db) -> absl::StatusOr<TrainingRunPage> {
     TrainingRunPage page;
     SVI_ASSIGN_OR_RETURN(std::vector<TrainingRow> rows,
                          ReadPage<TrainingRow>(db, {"list_runs", "list_runs_of_state"}, states, limit, after,
@@ -30,17 +29,17 @@ absl::StatusOr<TrainingRunPage> SqliteTrainingStore::ListRuns(const std::vector<
   });
 }
 
-absl::StatusOr<std::vector<v1::TrainingEvent>> SqliteTrainingStore::ListRunEvents(const std::string& id,
-                                                                                  uint64_t after, int limit) {
+absl::StatusOr<std::vector<v1::TrainingEvent>> SqlTrainingStore::ListRunEvents(const std::string& id,
+                                                                               uint64_t after, int limit) {
   if (limit < 1) return absl::InvalidArgumentError("limit must be at least 1");
-  return pool_->Read([&](SqliteDb& db) -> absl::StatusOr<std::vector<v1::TrainingEvent>> {
+  return pool_->Read([&](SqlDb& db) -> absl::StatusOr<std::vector<v1::TrainingEvent>> {
     SVI_RETURN_IF_ERROR(LoadRun(db, id).status());
     return ReadEvents<v1::TrainingEvent>(db, "list_run_events", id, after, limit);
   });
 }
 
-absl::StatusOr<std::vector<QueuedRun>> SqliteTrainingStore::ListQueued(int limit) {
-  return pool_->Read([&](SqliteDb& db) -> absl::StatusOr<std::vector<QueuedRun>> {
+absl::StatusOr<std::vector<QueuedRun>> SqlTrainingStore::ListQueued(int limit) {
+  return pool_->Read([&](SqlDb& db) -> absl::StatusOr<std::vector<QueuedRun>> {
     std::vector<QueuedRun> queued;
     SVI_RETURN_IF_ERROR(ForEachRow(db.Query("list_queued_runs", limit), [&](const Statement& row) {
       queued.push_back({row.Bytes(0), row.Bytes(1), absl::FromUnixMicros(row.Int(2))});
@@ -50,12 +49,12 @@ absl::StatusOr<std::vector<QueuedRun>> SqliteTrainingStore::ListQueued(int limit
   });
 }
 
-absl::Status SqliteTrainingStore::CheckRun(const TrainingLease& lease) {
-  return pool_->Read([&](SqliteDb& db) -> absl::Status { return LoadLeasedRun(db, lease).status(); });
+absl::Status SqlTrainingStore::CheckRun(const TrainingLease& lease) {
+  return pool_->Read([&](SqlDb& db) -> absl::Status { return LoadLeasedRun(db, lease).status(); });
 }
 
-absl::Status SqliteTrainingStore::CommittedBy(const TrainingLease& lease) {
-  return pool_->Read([&](SqliteDb& db) -> absl::Status {
+absl::Status SqlTrainingStore::CommittedBy(const TrainingLease& lease) {
+  return pool_->Read([&](SqlDb& db) -> absl::Status {
     SVI_ASSIGN_OR_RETURN(const TrainingRow row, LoadRun(db, lease.run_id));
     // Nothing leases a run that has succeeded: its epoch stays the last one's.
     if (row.state == v1::TRAINING_STATE_SUCCEEDED && row.epoch == lease.epoch) return absl::OkStatus();
@@ -63,8 +62,8 @@ absl::Status SqliteTrainingStore::CommittedBy(const TrainingLease& lease) {
   });
 }
 
-absl::StatusOr<std::vector<TrainingStore::HeldLease>> SqliteTrainingStore::ListHeldRuns() {
-  return pool_->Read([&](SqliteDb& db) -> absl::StatusOr<std::vector<HeldLease>> {
+absl::StatusOr<std::vector<TrainingStore::HeldLease>> SqlTrainingStore::ListHeldRuns() {
+  return pool_->Read([&](SqlDb& db) -> absl::StatusOr<std::vector<HeldLease>> {
     std::vector<HeldLease> held;
     SVI_RETURN_IF_ERROR(ForEachRow(db.Query("list_held_runs"), [&](const Statement& row) {
       held.push_back({{row.Bytes(0), static_cast<uint64_t>(row.Int(1))}, row.Bytes(2)});
@@ -74,12 +73,12 @@ absl::StatusOr<std::vector<TrainingStore::HeldLease>> SqliteTrainingStore::ListH
   });
 }
 
-absl::StatusOr<StoredLora> SqliteTrainingStore::GetLora(const std::string& name) {
-  return pool_->Read([&](SqliteDb& db) { return LoadLora(db, name); });
+absl::StatusOr<StoredLora> SqlTrainingStore::GetLora(const std::string& name) {
+  return pool_->Read([&](SqlDb& db) { return LoadLora(db, name); });
 }
 
-absl::StatusOr<std::vector<v1::Lora>> SqliteTrainingStore::FindLoras(const std::vector<std::string>& names) {
-  return pool_->Read([&](SqliteDb& db) -> absl::StatusOr<std::vector<v1::Lora>> {
+absl::StatusOr<std::vector<v1::Lora>> SqlTrainingStore::FindLoras(const std::vector<std::string>& names) {
+  return pool_->Read([&](SqlDb& db) -> absl::StatusOr<std::vector<v1::Lora>> {
     std::vector<v1::Lora> loras;
     for (const std::string& name : names) {
       absl::StatusOr<StoredLora> stored = LoadLora(db, name);
@@ -91,9 +90,9 @@ absl::StatusOr<std::vector<v1::Lora>> SqliteTrainingStore::FindLoras(const std::
   });
 }
 
-absl::StatusOr<LoraPage> SqliteTrainingStore::ListLoras(int limit, const std::string& after) {
+absl::StatusOr<LoraPage> SqlTrainingStore::ListLoras(int limit, const std::string& after) {
   if (limit < 1) return absl::InvalidArgumentError("limit must be at least 1");
-  return pool_->Read([&](SqliteDb& db) -> absl::StatusOr<LoraPage> {
+  return pool_->Read([&](SqlDb& db) -> absl::StatusOr<LoraPage> {
     LoraPage page;
     SVI_RETURN_IF_ERROR(ForEachRow(
         db.Query("list_loras", after, int64_t{limit} + 1),
@@ -106,8 +105,8 @@ absl::StatusOr<LoraPage> SqliteTrainingStore::ListLoras(int limit, const std::st
   });
 }
 
-absl::StatusOr<TrainingStore::Counts> SqliteTrainingStore::CountRuns() {
-  return pool_->Read([&](SqliteDb& db) -> absl::StatusOr<Counts> {
+absl::StatusOr<TrainingStore::Counts> SqlTrainingStore::CountRuns() {
+  return pool_->Read([&](SqlDb& db) -> absl::StatusOr<Counts> {
     Counts counts;
     SVI_RETURN_IF_ERROR(CountStates(db.Query("count_runs"), v1::TRAINING_STATE_QUEUED,
                                     v1::TRAINING_STATE_CANCELLED, counts.runs));
