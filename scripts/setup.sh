@@ -37,7 +37,7 @@ packages=(
   g++ cmake ninja-build ccache pkg-config git ca-certificates python3 python3-venv
   clang-format-14
   libgrpc++-dev protobuf-compiler protobuf-compiler-grpc libprotobuf-dev libabsl-dev libc-ares-dev libre2-dev
-  prometheus-cpp-dev libspdlog-dev nlohmann-json3-dev libsqlite3-dev libssl-dev libicu-dev
+  prometheus-cpp-dev libspdlog-dev nlohmann-json3-dev libsqlite3-dev libpq-dev postgresql-15 libssl-dev libicu-dev
   libavformat-dev libavcodec-dev libavutil-dev libswscale-dev
   libopenmpi-dev openmpi-bin
   libgtest-dev libgmock-dev

@@ -13,6 +13,8 @@ struct Migration {
   const char* sql;
 };
 
+[[nodiscard]] absl::string_view PostgresQueries();
+[[nodiscard]] absl::Span<const Migration> PostgresMigrations();  // by number
 [[nodiscard]] absl::string_view SqliteQueries();
 [[nodiscard]] absl::Span<const Migration> SqliteMigrations();  // by number
 

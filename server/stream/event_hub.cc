@@ -46,11 +46,23 @@ auto EventHubOf<Progress>::Of(const std::string& id) const -> std::vector<std::s
 
 template <typename Progress>
 void EventHubOf<Progress>::Changed(const std::string& id) {
-  for (const auto& subscription : Of(id)) subscription->MarkChanged();
+  Wake(id);
+  if (relay_ != nullptr) relay_->Changed(id);
 }
 
 template <typename Progress>
 void EventHubOf<Progress>::PublishProgress(const std::string& id, const Progress& progress) {
+  Offer(id, progress);
+  if (relay_ != nullptr) relay_->Progressed(id, progress);
+}
+
+template <typename Progress>
+void EventHubOf<Progress>::Wake(const std::string& id) {
+  for (const auto& subscription : Of(id)) subscription->MarkChanged();
+}
+
+template <typename Progress>
+void EventHubOf<Progress>::Offer(const std::string& id, const Progress& progress) {
   size_t dropped = 0;
   for (const auto& subscription : Of(id)) dropped += subscription->AddProgress(progress);
   if (dropped > 0 && on_dropped_) on_dropped_(dropped);
@@ -74,7 +86,9 @@ auto EventHubOf<Progress>::Subscribe(const std::string& id, size_t progress_limi
   auto subscription = std::make_shared<Subscription>(progress_limit, std::move(wake));
   {
     absl::MutexLock lock(&mu_);
-    subscriptions_[id].push_back(subscription);
+    auto& list = subscriptions_[id];
+    if (list.empty() && relay_ != nullptr) relay_->Watched(id, true);
+    list.push_back(subscription);
   }
   if (on_watchers_) on_watchers_(1);
   return subscription;
@@ -91,7 +105,10 @@ void EventHubOf<Progress>::Unsubscribe(const std::string& id,
     const auto place = std::find(list.begin(), list.end(), subscription);
     if (place == list.end()) return;
     list.erase(place);
-    if (list.empty()) subscriptions_.erase(found);
+    if (list.empty()) {
+      subscriptions_.erase(found);
+      if (relay_ != nullptr) relay_->Watched(id, false);
+    }
   }
   if (on_watchers_) on_watchers_(-1);
 }

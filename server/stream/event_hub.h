@@ -50,6 +50,18 @@ class SubscriptionOf {
   std::deque<Progress> progress_ ABSL_GUARDED_BY(mu_);
 };
 
+// Told what happens at a hub, to pass it on to other servers (peer_relay.h). Must not block.
+template <typename Progress>
+class HubRelay {
+ public:
+  virtual ~HubRelay() = default;
+  // The first watcher of `id` has come, or the last has gone. Called with the hub's lock held, so that
+  // comings and goings are told in their order: must not call the hub.
+  virtual void Watched(const std::string& id, bool watched) = 0;
+  virtual void Changed(const std::string& id) = 0;
+  virtual void Progressed(const std::string& id, const Progress& progress) = 0;
+};
+
 // Fan-out from whoever changes a video or a run (handlers, the dispatcher) to whoever watches it.
 // Thread-safe; no call blocks on a watcher. `id`: of the video or the run.
 template <typename Progress>
@@ -62,10 +74,16 @@ class EventHubOf {
   explicit EventHubOf(std::function<void(size_t)> on_dropped = {}, std::function<void(int)> on_watchers = {})
       : on_dropped_(std::move(on_dropped)), on_watchers_(std::move(on_watchers)) {}
 
-  // Durable events were appended to its log (or it was deleted): wakes its watchers.
+  // Before the hub is used; borrowed. Without it, this server is the only one.
+  void SetRelay(HubRelay<Progress>* relay) { relay_ = relay; }
+
+  // Durable events were appended to its log (or it was deleted): wakes its watchers, here and elsewhere.
   void Changed(const std::string& id);
   // Transient: offered to the watchers who want it; a slow one keeps only the newest.
   void PublishProgress(const std::string& id, const Progress& progress);
+  // The same for this server's watchers alone: what the relay heard from another.
+  void Wake(const std::string& id);
+  void Offer(const std::string& id, const Progress& progress);
   // Wakes every watcher, e.g. because the server stops.
   void WakeAll();
 
@@ -84,6 +102,7 @@ class EventHubOf {
 
   const std::function<void(size_t)> on_dropped_;
   const std::function<void(int)> on_watchers_;
+  HubRelay<Progress>* relay_ = nullptr;
   mutable absl::Mutex mu_;
   std::unordered_map<std::string, std::vector<std::shared_ptr<Subscription>>> subscriptions_
       ABSL_GUARDED_BY(mu_);

@@ -1,5 +1,5 @@
 # Writes OUT, a C++ file that holds DIR/*.sql, the named queries, and DIR/migrations/NNNN_*.sql as strings
-# (server/queue/sql_files.h). Run by cmake -P at build time.
+# (server/queue/sql_files.h), as NAMEQueries() and NAMEMigrations(). Run by cmake -P at build time.
 file(GLOB query_files "${DIR}/*.sql")
 list(SORT query_files)
 set(queries "")
@@ -23,7 +23,7 @@ foreach(file IN LISTS migrations)
   string(APPEND text "    {${number}, \"${name}\", R\"svi_sql(${content})svi_sql\"},\n")
 endforeach()
 string(APPEND text "};\n\n}  // namespace\n\n")
-string(APPEND text "absl::string_view SqliteQueries() { return kQueries; }\n")
-string(APPEND text "absl::Span<const Migration> SqliteMigrations() { return kMigrations; }\n\n")
+string(APPEND text "absl::string_view ${NAME}Queries() { return kQueries; }\n")
+string(APPEND text "absl::Span<const Migration> ${NAME}Migrations() { return kMigrations; }\n\n")
 string(APPEND text "}  // namespace svi::server\n")
 file(WRITE "${OUT}" "${text}")
