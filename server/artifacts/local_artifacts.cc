@@ -13,7 +13,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "client/sha256.h"
+#include "server/artifacts/file_io.h"
 
 namespace svi::server {
 namespace {
@@ -22,54 +24,8 @@ namespace fs = std::filesystem;
 
 constexpr char kPartial[] = ".partial";
 constexpr char kLock[] = ".lock";
-constexpr mode_t kFileMode = 0640;
 // Making a folder and renaming into it may race with a Delete that removes the empty folder.
 constexpr int kCommitTries = 16;
-
-// Says what went wrong, never where.
-absl::Status FileError(int error) {
-  switch (error) {
-    case ENOSPC:
-    case EDQUOT:
-    case EFBIG:
-      return absl::UnavailableError("the artifact storage is full");
-    case ENOENT:
-      return absl::NotFoundError("the artifact is not in the storage");
-    case EMFILE:
-    case ENFILE:
-      return absl::UnavailableError("too many artifacts are open");
-    default:
-      return absl::UnavailableError(absl::StrCat("the artifact storage failed with system error ", error));
-  }
-}
-
-// A file descriptor that is closed with it.
-class Fd {
- public:
-  Fd() = default;
-  explicit Fd(int fd) : fd_(fd) {}
-  Fd(Fd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Fd& operator=(Fd&& other) noexcept {
-    std::swap(fd_, other.fd_);
-    return *this;
-  }
-  ~Fd() {
-    if (fd_ >= 0) close(fd_);
-  }
-  [[nodiscard]] int get() const { return fd_; }
-
- private:
-  int fd_ = -1;
-};
-
-absl::StatusOr<Fd> OpenFd(const fs::path& path, int flags) {
-  int fd = -1;
-  do {
-    fd = open(path.c_str(), flags | O_CLOEXEC, kFileMode);
-  } while (fd < 0 && errno == EINTR);
-  if (fd < 0) return FileError(errno);
-  return Fd(fd);
-}
 
 absl::Status SyncFolder(const fs::path& dir) {
   absl::StatusOr<Fd> fd = OpenFd(dir, O_RDONLY | O_DIRECTORY);
@@ -102,15 +58,9 @@ class LocalWriter final : public ArtifactWriter {
     if (offset != size_) {
       return absl::OutOfRangeError(absl::StrCat("offset is ", offset, ", must be ", size_));
     }
-    absl::string_view rest = bytes;
-    while (!rest.empty()) {
-      const ssize_t written = write(fd_.get(), rest.data(), rest.size());
-      if (written < 0 && errno == EINTR) continue;
-      if (written < 0) {
-        closed_ = true;  // some of the bytes may be in the file: it is not what size_ says
-        return FileError(errno);
-      }
-      rest.remove_prefix(static_cast<size_t>(written));
+    if (absl::Status status = WriteAll(fd_, bytes); !status.ok()) {
+      closed_ = true;  // some of the bytes may be in the file: it is not what size_ says
+      return status;
     }
     sha_.Update(bytes);
     size_ += bytes.size();
@@ -166,20 +116,11 @@ class LocalArtifacts final : public ArtifactStore {
   absl::StatusOr<std::string> ReadAt(const ArtifactRef& ref, uint64_t offset, uint64_t length) override {
     absl::StatusOr<Fd> fd = OpenChecked(ref);
     if (!fd.ok()) return fd.status();
-    if (offset > ref.size) {
-      return absl::OutOfRangeError(
-          absl::StrCat("offset is ", offset, ", the artifact has ", ref.size, " bytes"));
-    }
+    if (offset > ref.size) return BeyondArtifact(offset, ref);
     std::string bytes(std::min(length, ref.size - offset), '\0');
-    size_t done = 0;
-    while (done < bytes.size()) {
-      const ssize_t got =
-          pread(fd->get(), bytes.data() + done, bytes.size() - done, static_cast<off_t>(offset + done));
-      if (got < 0 && errno == EINTR) continue;
-      if (got < 0) return FileError(errno);
-      if (got == 0) return WrongSize();
-      done += static_cast<size_t>(got);
-    }
+    const absl::StatusOr<size_t> got = ReadFully(*fd, bytes.data(), bytes.size(), offset);
+    if (!got.ok()) return got.status();
+    if (*got != bytes.size()) return Noting(ref, WrongArtifactSize());
     return bytes;
   }
 
@@ -194,17 +135,11 @@ class LocalArtifacts final : public ArtifactStore {
     return absl::OkStatus();
   }
 
-  absl::StatusOr<std::string> Path(const ArtifactRef& ref) override {
-    absl::StatusOr<Fd> fd = OpenChecked(ref);
-    if (!fd.ok()) return fd.status();
-    return (root_ / ref.key).string();
+  absl::Status Visit(absl::FunctionRef<bool(const ArtifactInfo&)> visit) override {
+    return VisitFolder(root_, "", visit).status();
   }
 
  private:
-  static absl::Status WrongSize() {
-    return absl::DataLossError("an artifact has not the size that it was stored with");
-  }
-
   absl::StatusOr<Fd> OpenChecked(const ArtifactRef& ref) {
     if (absl::Status status = CheckArtifactKey(ref.key); !status.ok()) return status;
     absl::StatusOr<Fd> fd = OpenFd(root_ / ref.key, O_RDONLY);
@@ -212,8 +147,34 @@ class LocalArtifacts final : public ArtifactStore {
     struct stat info;
     if (fstat(fd->get(), &info) != 0) return FileError(errno);
     if (!S_ISREG(info.st_mode)) return absl::NotFoundError("the artifact is not in the storage");
-    if (static_cast<uint64_t>(info.st_size) != ref.size) return WrongSize();
+    if (static_cast<uint64_t>(info.st_size) != ref.size) return Noting(ref, WrongArtifactSize());
     return fd;
+  }
+
+  // What is in the folder `dir`, whose files' keys start with `prefix`. False: `visit` wants no more.
+  static absl::StatusOr<bool> VisitFolder(const fs::path& dir, const std::string& prefix,
+                                          absl::FunctionRef<bool(const ArtifactInfo&)> visit) {
+    std::error_code error;
+    fs::directory_iterator it(dir, error);
+    // Deleted meanwhile, with all that was in it.
+    if (error == std::errc::no_such_file_or_directory && !prefix.empty()) return true;
+    for (const fs::directory_iterator end; !error && it != end; it.increment(error)) {
+      const std::string name = it->path().filename().string();
+      const std::string key = prefix + name;
+      struct stat info;
+      if (!CheckArtifactKey(key).ok() || lstat(it->path().c_str(), &info) != 0) continue;
+      bool more = true;
+      if (S_ISDIR(info.st_mode)) {
+        const absl::StatusOr<bool> visited = VisitFolder(it->path(), key + "/", visit);
+        if (!visited.ok()) return visited;
+        more = *visited;
+      } else if (S_ISREG(info.st_mode)) {
+        more = visit({key, static_cast<uint64_t>(info.st_size), absl::TimeFromTimespec(info.st_mtim)});
+      }
+      if (!more) return false;
+    }
+    if (error) return FileError(error.value());
+    return true;
   }
 
   const fs::path root_;

@@ -49,16 +49,13 @@ absl::StatusOr<ArtifactRef> ArtifactUpload::Commit(uint64_t size, const std::str
 
 absl::StatusOr<v1::ArtifactChunk> InputFeed::Next() {
   Input& input = inputs_.front();
-  const uint64_t left = input.artifact.size - input.offset;
-  auto data = artifacts_->ReadAt(input.artifact, input.offset, std::min<uint64_t>(left, kMaxChunkBytes));
-  if (!data.ok()) return data.status();
-  if (data->empty()) return absl::DataLossError("the artifact is shorter than it was when it was stored");
   v1::ArtifactChunk chunk;
   chunk.set_kind(input.kind);
-  chunk.set_offset(input.offset);
-  input.offset += data->size();
+  chunk.set_offset(input.reader.position());
+  auto data = input.reader.Next(kMaxChunkBytes);
+  if (!data.ok()) return data.status();
   chunk.set_data(*std::move(data));
-  if (input.offset >= input.artifact.size) inputs_.pop_front();
+  if (input.reader.at_end()) inputs_.pop_front();
   return chunk;
 }
 

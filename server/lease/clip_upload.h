@@ -10,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "server/artifacts/artifact_reader.h"
 #include "server/artifacts/artifact_store.h"
 #include "server/queue/job_store.h"
 #include "svi/v1/worker_service.pb.h"
@@ -42,16 +43,18 @@ class InputFeed {
  public:
   explicit InputFeed(ArtifactStore* artifacts) : artifacts_(artifacts) {}
 
-  void Add(v1::InputKind kind, ArtifactRef artifact) { inputs_.push_back({kind, std::move(artifact), 0}); }
+  void Add(v1::InputKind kind, const ArtifactRef& artifact) {
+    inputs_.push_back({kind, ArtifactReader(artifacts_, artifact)});
+  }
   [[nodiscard]] bool done() const { return inputs_.empty(); }
-  // The next chunk, ≤ 1 MiB, without its lease. Not to be called when done().
+  // The next chunk, ≤ 1 MiB, without its lease; an artifact's last only if it has its hash. Not to be called
+  // when done(). Errors as ArtifactReader's.
   [[nodiscard]] absl::StatusOr<v1::ArtifactChunk> Next();
 
  private:
   struct Input {
     v1::InputKind kind;
-    ArtifactRef artifact;
-    uint64_t offset;
+    ArtifactReader reader;
   };
   ArtifactStore* const artifacts_;
   std::deque<Input> inputs_;

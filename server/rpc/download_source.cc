@@ -1,9 +1,11 @@
 #include "server/rpc/download_source.h"
 
 #include <algorithm>
+#include <memory>
 #include <type_traits>
 
 #include "absl/strings/str_cat.h"
+#include "server/artifacts/artifact_reader.h"
 #include "server/rpc/parse.h"
 #include "server/rpc/status.h"
 
@@ -13,9 +15,8 @@ Download DownloadOf(ArtifactStore* artifacts, const ArtifactRef& artifact) {
   Download download;
   download.size = artifact.size;
   download.sha256 = artifact.sha256;
-  download.read = [artifacts, artifact](uint64_t offset, uint64_t length) {
-    return artifacts->ReadAt(artifact, offset, length);
-  };
+  auto reader = std::make_shared<ArtifactReader>(artifacts, artifact);
+  download.read = [reader](uint64_t offset, uint64_t length) { return reader->ReadAt(offset, length); };
   return download;
 }
 

@@ -18,15 +18,16 @@ namespace svi::server {
 
 inline constexpr uint64_t kChunkBytes = uint64_t{1} << 20;
 
-// Bytes that can be read at any place.
+// Bytes that are read from front to back.
 struct Download {
   uint64_t size = 0;
   std::string sha256;
   uint32_t clips = 1;
+  // `offset` never lies before the end of what was read last.
   std::function<absl::StatusOr<std::string>(uint64_t offset, uint64_t length)> read;
 };
 
-// All of an artifact.
+// All of an artifact, whose last bytes are DATA_LOSS if it is not what was stored.
 [[nodiscard]] Download DownloadOf(ArtifactStore* artifacts, const ArtifactRef& artifact);
 
 // `Response`: v1::DownloadResponse or v1::DownloadLoraResponse.
@@ -38,7 +39,8 @@ class DownloadSourceOf : public MessageSource {
                    ServerMetrics* metrics)
       : open_(std::move(open)), offset_(offset), kind_(std::move(kind)), metrics_(metrics) {}
   void Start(std::function<void()>) override {}
-  // OUT_OF_RANGE: the offset is beyond the end. DATA_LOSS: the file is shorter than it should be.
+  // OUT_OF_RANGE: the offset is beyond the end. DATA_LOSS: the file is not what was
+  // stored.
   Next Produce(grpc::ByteBuffer* message, absl::Status* status) override;
 
  private:

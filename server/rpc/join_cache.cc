@@ -12,12 +12,32 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "client/sha256.h"
+#include "server/artifacts/artifact_reader.h"
 #include "worker/media/join.h"
 
 namespace svi::server {
 namespace {
 
 constexpr uint64_t kHashChunk = uint64_t{1} << 20;
+
+// A folder that is there as long as the object.
+class FolderOnce {
+ public:
+  explicit FolderOnce(std::string path) : path_(std::move(path)) {
+    std::error_code error;  // then what is put into it fails
+    std::filesystem::create_directory(path_, error);
+  }
+  ~FolderOnce() {
+    std::error_code error;
+    std::filesystem::remove_all(path_, error);
+  }
+  FolderOnce(const FolderOnce&) = delete;
+  FolderOnce& operator=(const FolderOnce&) = delete;
+  [[nodiscard]] const std::string& path() const { return path_; }
+
+ private:
+  const std::string path_;
+};
 
 }  // namespace
 
@@ -62,8 +82,23 @@ absl::StatusOr<std::unique_ptr<JoinCache>> JoinCache::Open(const std::string& di
   return std::unique_ptr<JoinCache>(new JoinCache(dir, capacity));
 }
 
+absl::Status JoinCache::Join(ArtifactStore& artifacts, const std::vector<ArtifactRef>& clips,
+                             const std::string& path) {
+  const FolderOnce parts(path + ".clips");
+  std::vector<std::string> paths;
+  for (const ArtifactRef& clip : clips) {
+    paths.push_back(absl::StrCat(parts.path(), "/", paths.size(), ".mp4"));
+    if (auto fetched = FetchArtifact(artifacts, clip, paths.back()); !fetched.ok()) return fetched;
+  }
+  if (const auto joined = media::JoinClips(paths, path); !joined.ok()) {
+    return absl::InternalError(absl::StrCat("joining clips: ", joined.ToString()));
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::shared_ptr<const JoinedFile>> JoinCache::Get(const std::string& key,
-                                                                 const std::vector<std::string>& clip_paths) {
+                                                                 ArtifactStore& artifacts,
+                                                                 const std::vector<ArtifactRef>& clips) {
   std::string path;
   {
     absl::MutexLock lock(&mu_);
@@ -74,10 +109,8 @@ absl::StatusOr<std::shared_ptr<const JoinedFile>> JoinCache::Get(const std::stri
     }
     path = absl::StrCat(dir_, "/", ++made_, ".mp4");
   }
-  if (const auto joined = media::JoinClips(clip_paths, path); !joined.ok()) {
-    return absl::InternalError(absl::StrCat("joining clips: ", joined.ToString()));
-  }
-  auto file = JoinedFile::Adopt(path, static_cast<uint32_t>(clip_paths.size()));
+  if (auto joined = Join(artifacts, clips, path); !joined.ok()) return joined;
+  auto file = JoinedFile::Adopt(path, static_cast<uint32_t>(clips.size()));
   if (!file.ok()) return file.status();
   absl::MutexLock lock(&mu_);
   recent_.emplace_front(key, *file);

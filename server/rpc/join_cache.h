@@ -12,6 +12,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
+#include "server/artifacts/artifact_store.h"
 
 namespace svi::server {
 
@@ -45,14 +46,18 @@ class JoinCache {
   // `dir`: a folder of its own; made, and emptied. `capacity`: joined files that are kept.
   static absl::StatusOr<std::unique_ptr<JoinCache>> Open(const std::string& dir, size_t capacity = 8);
 
-  // The clips of these files as one, from the cache or made now (heavy). `key` stands for the clips.
-  absl::StatusOr<std::shared_ptr<const JoinedFile>> Get(const std::string& key,
-                                                        const std::vector<std::string>& clip_paths);
+  // These clips as one, from the cache or made now (heavy: they are copied into the folder, verified, and
+  // removed when they are joined). `key` stands for the clips. Errors of FetchArtifact.
+  absl::StatusOr<std::shared_ptr<const JoinedFile>> Get(const std::string& key, ArtifactStore& artifacts,
+                                                        const std::vector<ArtifactRef>& clips);
   // Forgets the keys that start with `prefix`.
   void Forget(const std::string& prefix);
 
  private:
   JoinCache(std::string dir, size_t capacity) : dir_(std::move(dir)), capacity_(capacity) {}
+
+  [[nodiscard]] absl::Status Join(ArtifactStore& artifacts, const std::vector<ArtifactRef>& clips,
+                                  const std::string& path);
 
   const std::string dir_;
   const size_t capacity_;

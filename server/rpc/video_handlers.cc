@@ -163,15 +163,13 @@ absl::StatusOr<Download> VideoHandlers::OpenVideo(const v1::DownloadVideoRequest
     return InvalidFields({{"clips", absl::StrCat("must be 1..", video->clips_done(),
                                                  ", the clips that are there; is ", clips)}});
   }
-  std::vector<std::string> paths;
+  std::vector<ArtifactRef> mp4s;
   for (uint32_t i = 0; i < clips; ++i) {
-    const auto clip = parts_.store->GetClip(*id, i);
+    auto clip = parts_.store->GetClip(*id, i);
     if (!clip.ok()) return VideoError(clip.status());
-    auto path = parts_.artifacts->Path(clip->mp4);
-    if (!path.ok()) return path.status();
-    paths.push_back(*std::move(path));
+    mp4s.push_back(std::move(clip->mp4));
   }
-  const auto file = parts_.joins->Get(absl::StrCat(*id, "/", clips), paths);
+  const auto file = parts_.joins->Get(absl::StrCat(*id, "/", clips), *parts_.artifacts, mp4s);
   if (!file.ok()) return file.status();
   Download download;
   download.size = (*file)->size();
