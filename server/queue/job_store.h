@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "server/queue/tenant.h"
 #include "svi/v1/resources.pb.h"
 
 namespace svi::server {
@@ -22,12 +23,19 @@ struct ArtifactRef {
 };
 
 struct NewVideo {
-  std::string id;            // without "videos/"
-  std::string request_id;    // empty: not idempotent
+  std::string id;  // without "videos/"
+  std::string tenant = kDefaultTenant;
+  std::string request_id;    // empty: not idempotent; each tenant has its own
   std::string request_hash;  // of the whole request: the same request_id with another hash is refused
   v1::VideoSpec spec;        // without image, defaults not filled in
   ArtifactRef image;
+  // Refused if so many videos, of the tenant or of all, have not ended. 0: no limit.
+  uint32_t max_tenant_videos = 0;
+  uint32_t max_videos = 0;
 };
+
+// A payload in the RESOURCE_EXHAUSTED of CreateVideo if it is the tenant's limit.
+inline constexpr char kTenantLimitPayload[] = "svi.server/tenant_limit";
 
 // The fencing token: the store refuses anything that carries an epoch which is not the clip's current one.
 struct Lease {
@@ -41,6 +49,7 @@ struct Lease {
 // A clip that may be leased now, as the scheduling policy sees it.
 struct Leasable {
   std::string video_id;
+  std::string tenant;
   uint32_t clip_index = 0;
   int32_t priority = 0;
   absl::Time ready_since;  // when this clip became leasable
@@ -79,11 +88,15 @@ class JobStore {
   virtual ~JobStore() = default;
 
   // Makes a QUEUED video whose clip 0 is leasable. Replay of request_id: the first video, `*replayed` = true,
-  // nothing is made. ALREADY_EXISTS: request_id with another hash.
+  // nothing is made. ALREADY_EXISTS: request_id with another hash. RESOURCE_EXHAUSTED: a limit is met;
+  // servers that share the store may pass it by what they make at the same instant.
   virtual absl::StatusOr<v1::Video> CreateVideo(const NewVideo& video, absl::Time now, bool* replayed) = 0;
   virtual absl::StatusOr<v1::Video> GetVideo(const std::string& id) = 0;  // with clips
+  // Whose the video is; that never changes.
+  virtual absl::StatusOr<std::string> TenantOf(const std::string& id) = 0;
+  // The tenant's videos.
   virtual absl::StatusOr<VideoPage> ListVideos(
-      const std::vector<v1::VideoState>& states, int limit,
+      const std::string& tenant, const std::vector<v1::VideoState>& states, int limit,
       const std::optional<std::pair<int64_t, std::string>>& after) = 0;
   // Ends an active video as CANCELLED and voids its lease; an ended one is returned unchanged.
   virtual absl::StatusOr<v1::Video> CancelVideo(const std::string& id, absl::Time now) = 0;

@@ -9,13 +9,31 @@ namespace svi::server {
 namespace {
 
 absl::Status InsertVideo(SqlDb& db, const VideoRow& row) {
-  SVI_RETURN_IF_ERROR(db.Query("insert_video", row.id, static_cast<int>(row.state), row.spec.priority(),
-                               row.finished, row.revision, row.clips_done, row.clips_total, row.last_sequence,
-                               std::optional<Blob>(), row.create_time_us, row.update_time_us, row.end_time_us,
-                               row.image.key, row.image.size, Blob{row.image.sha256})
+  SVI_RETURN_IF_ERROR(db.Query("insert_video", row.id, row.tenant, static_cast<int>(row.state),
+                               row.spec.priority(), row.finished, row.revision, row.clips_done,
+                               row.clips_total, row.last_sequence, std::optional<Blob>(), row.create_time_us,
+                               row.update_time_us, row.end_time_us, row.image.key, row.image.size,
+                               Blob{row.image.sha256})
                           .Run());
   const std::string spec = row.spec.SerializeAsString();
   return db.Query("insert_spec", row.id, Blob{spec}).Run();
+}
+
+// RESOURCE_EXHAUSTED if the rows of `count`, which counts up to `limit`, reach it.
+absl::Status CheckBelow(Statement count, uint32_t limit, absl::string_view whose) {
+  if (limit == 0) return absl::OkStatus();
+  SVI_RETURN_IF_ERROR(count.Step().status());
+  if (count.Int(0) < limit) return absl::OkStatus();
+  return absl::ResourceExhaustedError(
+      absl::StrCat(whose, " videos that have not ended have reached their limit of ", limit));
+}
+
+absl::Status CheckLimits(SqlDb& db, const NewVideo& video) {
+  absl::Status status = CheckBelow(db.Query("count_active_of_tenant", video.tenant, video.max_tenant_videos),
+                                   video.max_tenant_videos, "the tenant's");
+  if (absl::IsResourceExhausted(status)) status.SetPayload(kTenantLimitPayload, absl::Cord());
+  if (!status.ok()) return status;
+  return CheckBelow(db.Query("count_active", video.max_videos), video.max_videos, "the server's");
 }
 
 absl::Status CheckRevision(const VideoRow& video, std::optional<uint64_t> expected) {
@@ -51,8 +69,9 @@ absl::Status CheckAppend(const VideoRow& video, size_t count) {
 absl::StatusOr<v1::Video> SqlJobStore::CreateVideo(const NewVideo& video, absl::Time now, bool* replayed) {
   return pool_->Write([&](SqlDb& db) -> absl::StatusOr<v1::Video> {
     *replayed = false;
-    SVI_ASSIGN_OR_RETURN(const std::optional<std::string> earlier,
-                         FindReplayed(db, "find_request_id", video.request_id, video.request_hash));
+    SVI_ASSIGN_OR_RETURN(
+        const std::optional<std::string> earlier,
+        FindReplayed(db, "find_request_id", video.tenant, video.request_id, video.request_hash));
     if (earlier.has_value()) {
       *replayed = true;
       SVI_ASSIGN_OR_RETURN(const VideoRow made, LoadVideo(db, *earlier));
@@ -60,6 +79,7 @@ absl::StatusOr<v1::Video> SqlJobStore::CreateVideo(const NewVideo& video, absl::
     }
     VideoRow row;
     row.id = video.id;
+    row.tenant = video.tenant;
     row.spec = video.spec;
     row.spec.clear_image();
     row.finished = !row.spec.open_ended();
@@ -73,10 +93,12 @@ absl::StatusOr<v1::Video> SqlJobStore::CreateVideo(const NewVideo& video, absl::
       SVI_ASSIGN_OR_RETURN(const bool found, taken.Step());
       if (found) return absl::AlreadyExistsError("the id of the video is taken");
     }
+    SVI_RETURN_IF_ERROR(CheckLimits(db, video));
     SVI_RETURN_IF_ERROR(InsertVideo(db, row));
     if (!video.request_id.empty()) {
       SVI_RETURN_IF_ERROR(
-          db.Query("insert_request_id", video.request_id, Blob{video.request_hash}, row.id).Run());
+          db.Query("insert_request_id", video.tenant, video.request_id, Blob{video.request_hash}, row.id)
+              .Run());
     }
     VideoChange change(db, std::move(row), now);
     SVI_RETURN_IF_ERROR(change.Move(VideoStep::kCreated).status());

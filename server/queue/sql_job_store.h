@@ -32,7 +32,9 @@ class SqlJobStore final : public JobStore {
 
   absl::StatusOr<v1::Video> CreateVideo(const NewVideo& video, absl::Time now, bool* replayed) override;
   absl::StatusOr<v1::Video> GetVideo(const std::string& id) override;
-  absl::StatusOr<VideoPage> ListVideos(const std::vector<v1::VideoState>& states, int limit,
+  absl::StatusOr<std::string> TenantOf(const std::string& id) override;
+  absl::StatusOr<VideoPage> ListVideos(const std::string& tenant, const std::vector<v1::VideoState>& states,
+                                       int limit,
                                        const std::optional<std::pair<int64_t, std::string>>& after) override;
   absl::StatusOr<v1::Video> CancelVideo(const std::string& id, absl::Time now) override;
   absl::StatusOr<std::vector<ArtifactRef>> DeleteVideo(const std::string& id) override;

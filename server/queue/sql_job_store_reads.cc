@@ -26,6 +26,7 @@ absl::Status AppendLeasable(SqlDb& db, const std::string& loras, int limit, std:
     clip.priority = static_cast<int32_t>(row.Int(2));
     clip.ready_since = absl::FromUnixMicros(row.Int(3));
     clip.video_created = absl::FromUnixMicros(row.Int(4));
+    clip.tenant = row.Bytes(5);
     clip.loras = names;
     return absl::OkStatus();
   });
@@ -44,14 +45,24 @@ absl::StatusOr<v1::Video> SqlJobStore::GetVideo(const std::string& id) {
   });
 }
 
-absl::StatusOr<VideoPage> SqlJobStore::ListVideos(const std::vector<v1::VideoState>& states, int limit,
+absl::StatusOr<std::string> SqlJobStore::TenantOf(const std::string& id) {
+  return pool_->Read([&](SqlDb& db) -> absl::StatusOr<std::string> {
+    Statement video = db.Query("tenant_of_video", id);
+    SVI_ASSIGN_OR_RETURN(const bool found, video.Step());
+    if (!found) return NoSuchVideo(id);
+    return video.Bytes(0);
+  });
+}
+
+absl::StatusOr<VideoPage> SqlJobStore::ListVideos(const std::string& tenant,
+                                                  const std::vector<v1::VideoState>& states, int limit,
                                                   const std::optional<Position>& after) {
   if (limit < 1) return absl::InvalidArgumentError("limit must be at least 1");
   return pool_->Read([&](SqlDb& db) -> absl::StatusOr<VideoPage> {
     VideoPage page;
     SVI_ASSIGN_OR_RETURN(const std::vector<VideoRow> rows,
-                         ReadPage<VideoRow>(db, {"list_videos", "list_videos_of_state"}, states, limit, after,
-                                            ReadVideoRow, &page.next));
+                         ReadPage<VideoRow>(db, {"list_videos", "list_videos_of_state"}, tenant, states,
+                                            limit, after, ReadVideoRow, &page.next));
     for (const VideoRow& row : rows) page.videos.push_back(ToVideo(row));
     return page;
   });

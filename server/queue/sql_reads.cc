@@ -3,10 +3,11 @@
 namespace svi::server {
 
 absl::StatusOr<std::optional<std::string>> FindReplayed(SqlDb& db, absl::string_view query,
+                                                        const std::string& tenant,
                                                         const std::string& request_id,
                                                         const std::string& request_hash) {
   if (request_id.empty()) return std::optional<std::string>();
-  Statement row = db.Query(query, request_id);
+  Statement row = db.Query(query, tenant, request_id);
   SVI_ASSIGN_OR_RETURN(const bool found, row.Step());
   if (!found) return std::optional<std::string>();
   if (row.Bytes(0) != request_hash) {

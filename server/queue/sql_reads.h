@@ -34,7 +34,8 @@ template <typename Read>
 // (create time in µs, id): a place in a list that is newest first.
 using Position = std::pair<int64_t, std::string>;
 
-// The queries of such a list: without a filter (create time, id, limit), and of one state (state first).
+// The queries of such a list: of a tenant (tenant, create time, id, limit), and of one state of it (tenant,
+// state, …).
 struct NewestFirst {
   const char* all;
   const char* of_state;
@@ -45,6 +46,7 @@ struct NewestFirst {
 // merged here, so that few running ones are found among very many that have ended.
 template <typename Row, typename State, typename Read>
 [[nodiscard]] absl::StatusOr<std::vector<Row>> ReadPage(SqlDb& db, const NewestFirst& queries,
+                                                        const std::string& tenant,
                                                         const std::vector<State>& states, int limit,
                                                         const std::optional<Position>& after,
                                                         const Read& read, std::optional<Position>* next) {
@@ -57,11 +59,12 @@ template <typename Row, typename State, typename Read>
     return absl::OkStatus();
   };
   if (states.empty()) {
-    SVI_RETURN_IF_ERROR(ForEachRow(db.Query(queries.all, from.first, from.second, one_more), append));
+    SVI_RETURN_IF_ERROR(ForEachRow(db.Query(queries.all, tenant, from.first, from.second, one_more), append));
   }
   for (const State state : std::set<State>(states.begin(), states.end())) {
     SVI_RETURN_IF_ERROR(ForEachRow(
-        db.Query(queries.of_state, static_cast<int>(state), from.first, from.second, one_more), append));
+        db.Query(queries.of_state, tenant, static_cast<int>(state), from.first, from.second, one_more),
+        append));
   }
   std::sort(rows.begin(), rows.end(), [](const Row& a, const Row& b) {
     return std::tie(a.create_time_us, a.id) > std::tie(b.create_time_us, b.id);
@@ -101,9 +104,10 @@ template <typename State>
   });
 }
 
-// The id that an earlier request with this request_id made; nullopt if there was none. `query`: request_id to
-// (hash, id). ALREADY_EXISTS: it had another hash.
+// The id that an earlier request of the tenant with this request_id made; nullopt if there was none. `query`:
+// (tenant, request_id) to (hash, id). ALREADY_EXISTS: it had another hash.
 [[nodiscard]] absl::StatusOr<std::optional<std::string>> FindReplayed(SqlDb& db, absl::string_view query,
+                                                                      const std::string& tenant,
                                                                       const std::string& request_id,
                                                                       const std::string& request_hash);
 

@@ -12,7 +12,7 @@ bool MakesLora(const v1::TrainingSpec& spec) { return spec.objective() != v1::OB
 absl::Status InsertRun(SqlDb& db, const TrainingRow& row) {
   const std::string spec = row.spec.SerializeAsString();
   return db
-      .Query("insert_run", row.id, static_cast<int>(row.state), row.lora_name, row.ready_since_us,
+      .Query("insert_run", row.id, row.tenant, static_cast<int>(row.state), row.lora_name, row.ready_since_us,
              row.create_time_us, row.update_time_us, Blob{spec})
       .Run();
 }
@@ -72,8 +72,9 @@ absl::StatusOr<v1::TrainingRun> SqlTrainingStore::CreateRun(const NewTrainingRun
                                                             bool* replayed, bool* name_taken) {
   return pool_->Write([&](SqlDb& db) -> absl::StatusOr<v1::TrainingRun> {
     *replayed = *name_taken = false;
-    SVI_ASSIGN_OR_RETURN(const std::optional<std::string> earlier,
-                         FindReplayed(db, "find_run_request_id", run.request_id, run.request_hash));
+    SVI_ASSIGN_OR_RETURN(
+        const std::optional<std::string> earlier,
+        FindReplayed(db, "find_run_request_id", run.tenant, run.request_id, run.request_hash));
     if (earlier.has_value()) {
       *replayed = true;
       SVI_ASSIGN_OR_RETURN(TrainingRow made, LoadRun(db, *earlier));
@@ -82,6 +83,7 @@ absl::StatusOr<v1::TrainingRun> SqlTrainingStore::CreateRun(const NewTrainingRun
     }
     TrainingRow row;
     row.id = run.id;
+    row.tenant = run.tenant;
     row.spec = run.spec;
     if (MakesLora(row.spec)) row.lora_name = row.spec.lora_name().empty() ? row.id : row.spec.lora_name();
     row.ready_since_us = row.create_time_us = row.update_time_us = ToMicros(now);
@@ -93,7 +95,8 @@ absl::StatusOr<v1::TrainingRun> SqlTrainingStore::CreateRun(const NewTrainingRun
     SVI_RETURN_IF_ERROR(InsertRun(db, row));
     if (!run.request_id.empty()) {
       SVI_RETURN_IF_ERROR(
-          db.Query("insert_run_request_id", run.request_id, Blob{run.request_hash}, row.id).Run());
+          db.Query("insert_run_request_id", run.tenant, run.request_id, Blob{run.request_hash}, row.id)
+              .Run());
     }
     TrainingChange change(db, std::move(row), now);
     SVI_RETURN_IF_ERROR(change.Move(TrainingStep::kCreated));

@@ -23,8 +23,9 @@ class SqlTrainingStore final : public TrainingStore {
   absl::StatusOr<v1::TrainingRun> CreateRun(const NewTrainingRun& run, absl::Time now, bool* replayed,
                                             bool* name_taken) override;
   absl::StatusOr<v1::TrainingRun> GetRun(const std::string& id) override;
+  absl::StatusOr<std::string> TenantOf(const std::string& id) override;
   absl::StatusOr<TrainingRunPage> ListRuns(
-      const std::vector<v1::TrainingState>& states, int limit,
+      const std::string& tenant, const std::vector<v1::TrainingState>& states, int limit,
       const std::optional<std::pair<int64_t, std::string>>& after) override;
   absl::StatusOr<v1::TrainingRun> CancelRun(const std::string& id, absl::Time now) override;
   absl::StatusOr<std::vector<v1::TrainingEvent>> ListRunEvents(const std::string& id, uint64_t after,

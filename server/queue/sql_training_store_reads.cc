@@ -13,14 +13,24 @@ absl::StatusOr<v1::TrainingRun> SqlTrainingStore::GetRun(const std::string& id) 
   });
 }
 
-absl::StatusOr<TrainingRunPage> SqlTrainingStore::ListRuns(const std::vector<v1::TrainingState>& states,
+absl::StatusOr<std::string> SqlTrainingStore::TenantOf(const std::string& id) {
+  return pool_->Read([&](SqlDb& db) -> absl::StatusOr<std::string> {
+    Statement run = db.Query("tenant_of_run", id);
+    SVI_ASSIGN_OR_RETURN(const bool found, run.Step());
+    if (!found) return absl::NotFoundError(absl::StrCat("there is no training run trainingRuns/", id));
+    return run.Bytes(0);
+  });
+}
+
+absl::StatusOr<TrainingRunPage> SqlTrainingStore::ListRuns(const std::string& tenant,
+                                                           const std::vector<v1::TrainingState>& states,
                                                            int limit, const std::optional<Position>& after) {
   if (limit < 1) return absl::InvalidArgumentError("limit must be at least 1");
   return pool_->Read([&](SqlDb& db) -> absl::StatusOr<TrainingRunPage> {
     TrainingRunPage page;
     SVI_ASSIGN_OR_RETURN(std::vector<TrainingRow> rows,
-                         ReadPage<TrainingRow>(db, {"list_runs", "list_runs_of_state"}, states, limit, after,
-                                               ReadTrainingRow, &page.next));
+                         ReadPage<TrainingRow>(db, {"list_runs", "list_runs_of_state"}, tenant, states, limit,
+                                               after, ReadTrainingRow, &page.next));
     for (TrainingRow& row : rows) {
       AddLiveProgress(row);
       page.runs.push_back(ToTrainingRun(row));
@@ -42,7 +52,7 @@ absl::StatusOr<std::vector<QueuedRun>> SqlTrainingStore::ListQueued(int limit) {
   return pool_->Read([&](SqlDb& db) -> absl::StatusOr<std::vector<QueuedRun>> {
     std::vector<QueuedRun> queued;
     SVI_RETURN_IF_ERROR(ForEachRow(db.Query("list_queued_runs", limit), [&](const Statement& row) {
-      queued.push_back({row.Bytes(0), row.Bytes(1), absl::FromUnixMicros(row.Int(2))});
+      queued.push_back({row.Bytes(0), row.Bytes(3), row.Bytes(1), absl::FromUnixMicros(row.Int(2))});
       return absl::OkStatus();
     }));
     return queued;

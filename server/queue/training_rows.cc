@@ -30,6 +30,7 @@ absl::StatusOr<TrainingRow> ReadTrainingRow(const Statement& row) {
   TrainingRow run;
   int column = 0;
   run.id = row.Bytes(column++);
+  run.tenant = row.Bytes(column++);
   run.state = static_cast<v1::TrainingState>(row.Int(column++));
   run.lora_name = row.Bytes(column++);
   run.epoch = static_cast<uint64_t>(row.Int(column++));
@@ -80,6 +81,7 @@ v1::TrainingRun ToTrainingRun(const TrainingRow& row) {
   if (!row.published.empty()) run.set_lora(absl::StrCat("loras/", row.published));
   run.set_worker(row.worker);
   run.set_attempt(row.attempts);
+  run.set_tenant(row.tenant);
   run.set_last_sequence(row.last_sequence);
   *run.mutable_create_time() = ToTimestamp(row.create_time_us);
   *run.mutable_update_time() = ToTimestamp(row.update_time_us);

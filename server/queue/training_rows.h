@@ -19,6 +19,7 @@ namespace svi::server {
 
 struct TrainingRow {
   std::string id;
+  std::string tenant;
   v1::TrainingState state = v1::TRAINING_STATE_UNSPECIFIED;
   std::string lora_name;
   uint64_t epoch = 0;

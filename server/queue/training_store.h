@@ -21,8 +21,9 @@ namespace svi::server {
 inline constexpr absl::Duration kProgressInterval = absl::Seconds(5);
 
 struct NewTrainingRun {
-  std::string id;            // without "trainingRuns/"
-  std::string request_id;    // empty: not idempotent
+  std::string id;  // without "trainingRuns/"
+  std::string tenant = kDefaultTenant;
+  std::string request_id;    // empty: not idempotent; each tenant has its own
   std::string request_hash;  // of the whole request
   v1::TrainingSpec spec;     // defaults not filled in
 };
@@ -38,6 +39,7 @@ struct TrainingLease {
 // A run that may be leased now.
 struct QueuedRun {
   std::string run_id;
+  std::string tenant;
   std::string worker;  // that trained it last, `workers/{id}`; empty if none did
   absl::Time ready_since;
 };
@@ -89,8 +91,11 @@ class TrainingStore {
                                                     bool* name_taken) = 0;
   // With the newest progress, also what is not on disk yet.
   virtual absl::StatusOr<v1::TrainingRun> GetRun(const std::string& id) = 0;
+  // Whose the run is; that never changes.
+  virtual absl::StatusOr<std::string> TenantOf(const std::string& id) = 0;
+  // The tenant's runs.
   virtual absl::StatusOr<TrainingRunPage> ListRuns(
-      const std::vector<v1::TrainingState>& states, int limit,
+      const std::string& tenant, const std::vector<v1::TrainingState>& states, int limit,
       const std::optional<std::pair<int64_t, std::string>>& after) = 0;
   // Ends an active run as CANCELLED and voids its lease; an ended one is returned unchanged.
   virtual absl::StatusOr<v1::TrainingRun> CancelRun(const std::string& id, absl::Time now) = 0;

@@ -38,6 +38,7 @@ absl::StatusOr<VideoRow> ReadVideoRow(const Statement& row) {
   VideoRow video;
   int column = 0;
   video.id = row.Bytes(column++);
+  video.tenant = row.Bytes(column++);
   video.state = static_cast<v1::VideoState>(row.Int(column++));
   video.finished = row.Int(column++) != 0;
   video.revision = static_cast<uint64_t>(row.Int(column++));
@@ -105,6 +106,7 @@ v1::Video ToVideo(const VideoRow& row) {
   *video.mutable_update_time() = ToTimestamp(row.update_time_us);
   if (row.end_time_us.has_value()) *video.mutable_end_time() = ToTimestamp(*row.end_time_us);
   video.set_finished(row.finished);
+  video.set_tenant(row.tenant);
   return video;
 }
 

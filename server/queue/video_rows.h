@@ -21,6 +21,7 @@ namespace svi::server {
 
 struct VideoRow {
   std::string id;
+  std::string tenant;
   v1::VideoState state = v1::VIDEO_STATE_UNSPECIFIED;
   bool finished = false;
   uint64_t revision = 0;

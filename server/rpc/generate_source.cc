@@ -8,7 +8,7 @@
 namespace svi::server {
 
 absl::Status GenerateSource::Create(v1::Video* video) {
-  auto created = handlers_->Create(request_);
+  auto created = handlers_->Create(caller_, request_);
   if (!created.ok()) return created.status();
   request_.Clear();  // the picture is not needed any more, the stream may live for hours
   *video = *std::move(created);
@@ -18,6 +18,7 @@ absl::Status GenerateSource::Create(v1::Video* video) {
   const auto& parts = handlers_->parts();
   WatchOptions options;
   options.id = *id;
+  options.tenant = caller_.tenant;
   watch_ = std::make_unique<VideoWatch>(parts.store, parts.hub, stopping_, std::move(options));
   watch_->Subscribe(wake_);
   return absl::OkStatus();
@@ -54,7 +55,7 @@ MessageSource::Next GenerateSource::ProduceResponse(v1::GenerateVideoResponse* r
   const Next next = watch_->Produce(response->mutable_event(), status);
   if (next == Next::kMessage && response->event().has_clip_done()) {
     const auto name = ParseClipName(response->event().clip_done().name());
-    auto clip = name.ok() ? handlers_->OpenClip(name->video_id, name->index)
+    auto clip = name.ok() ? handlers_->OpenClip(caller_, name->video_id, name->index)
                           : absl::StatusOr<Download>(name.status());
     if (!clip.ok()) {
       *status = clip.status();
@@ -65,7 +66,7 @@ MessageSource::Next GenerateSource::ProduceResponse(v1::GenerateVideoResponse* r
   if (next == Next::kDone && status->ok()) {
     v1::GetVideoRequest get;
     get.set_name(name_);
-    auto video = handlers_->Get(get);
+    auto video = handlers_->Get(caller_, get);
     *status = video.status();
     if (!video.ok()) return Next::kDone;
     *response->mutable_ended() = *std::move(video);

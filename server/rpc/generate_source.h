@@ -15,8 +15,9 @@ namespace svi::server {
 
 class GenerateSource : public MessageSource {
  public:
-  GenerateSource(VideoHandlers* handlers, const std::atomic<bool>* stopping, v1::CreateVideoRequest request)
-      : handlers_(handlers), stopping_(stopping), request_(std::move(request)) {}
+  GenerateSource(VideoHandlers* handlers, const std::atomic<bool>* stopping, CallIdentity caller,
+                 v1::CreateVideoRequest request)
+      : handlers_(handlers), stopping_(stopping), caller_(std::move(caller)), request_(std::move(request)) {}
   void Start(std::function<void()> wake) override { wake_ = std::move(wake); }
   Next Produce(grpc::ByteBuffer* message, absl::Status* status) override;
 
@@ -34,6 +35,7 @@ class GenerateSource : public MessageSource {
 
   VideoHandlers* const handlers_;
   const std::atomic<bool>* const stopping_;
+  const CallIdentity caller_;
   v1::CreateVideoRequest request_;
   std::function<void()> wake_;
   std::string name_;

@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "server/rpc/call_identity.h"
 #include "server/rpc/executor.h"
 #include "server/rpc/parse.h"
 #include "server/rpc/status.h"
@@ -24,18 +25,24 @@ class FailedStream : public RawStream {
   void OnDone() override { delete this; }
 };
 
-// Answers a unary call by `handlers->handle(request)` on `executor`; RESOURCE_EXHAUSTED if `limit` tasks wait
-// there. `in` and `out` are gRPC's, and live until Finish.
+// Answers a unary call by `handlers->handle(caller, request)` on `executor`; RESOURCE_EXHAUSTED if `limit`
+// tasks wait there. `in` and `out` are gRPC's, and live until Finish.
 template <typename Handlers, typename Request, typename Response>
 RawUnary* RunUnary(grpc::CallbackServerContext* context, const grpc::ByteBuffer* in, grpc::ByteBuffer* out,
-                   Handlers* handlers, absl::StatusOr<Response> (Handlers::*handle)(const Request&),
+                   Handlers* handlers,
+                   absl::StatusOr<Response> (Handlers::*handle)(const CallIdentity&, const Request&),
                    Executor* executor, size_t limit) {
   RawUnary* reactor = context->DefaultReactor();
+  const absl::StatusOr<CallIdentity> caller = IdentifyCaller(*context);
+  if (!caller.ok()) {
+    reactor->Finish(ToGrpcStatus(caller.status()));
+    return reactor;
+  }
   auto task = [=] {
     Request request;
     absl::Status status = ParseRequest(*in, &request);
     if (status.ok()) {
-      const absl::StatusOr<Response> response = (handlers->*handle)(request);
+      const absl::StatusOr<Response> response = (handlers->*handle)(*caller, request);
       status = response.status();
       if (status.ok()) *out = SerializeResponse(*response);
     }

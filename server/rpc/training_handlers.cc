@@ -5,6 +5,7 @@
 #include <set>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "server/rpc/names.h"
 #include "server/rpc/page_token.h"
@@ -23,9 +24,18 @@ absl::Status NotFound(const absl::Status& status) {
 
 }  // namespace
 
-absl::StatusOr<v1::TrainingRun> TrainingHandlers::Create(const v1::CreateTrainingRunRequest& request) {
+absl::Status TrainingHandlers::CheckOwner(const CallIdentity& caller, const std::string& id) {
+  const auto tenant = parts_.store->TenantOf(id);
+  if (!tenant.ok()) return NotFound(tenant.status());
+  if (*tenant == caller.tenant) return absl::OkStatus();
+  return NotFound(absl::NotFoundError(absl::StrCat("there is no training run ", TrainingRunName(id))));
+}
+
+absl::StatusOr<v1::TrainingRun> TrainingHandlers::Create(const CallIdentity& caller,
+                                                         const v1::CreateTrainingRunRequest& request) {
   if (const auto valid = Validate(request); !valid.ok()) return valid;
-  const NewTrainingRun run = {NewId(), request.request_id(), HashOfRequest(request), request.spec()};
+  const NewTrainingRun run = {NewId(), caller.tenant, request.request_id(), HashOfRequest(request),
+                              request.spec()};
   bool replayed = false;
   bool name_taken = false;
   auto created = parts_.store->CreateRun(run, absl::Now(), &replayed, &name_taken);
@@ -40,25 +50,27 @@ absl::StatusOr<v1::TrainingRun> TrainingHandlers::Create(const v1::CreateTrainin
   return created;
 }
 
-absl::StatusOr<v1::TrainingRun> TrainingHandlers::Get(const v1::GetTrainingRunRequest& request) {
+absl::StatusOr<v1::TrainingRun> TrainingHandlers::Get(const CallIdentity& caller,
+                                                      const v1::GetTrainingRunRequest& request) {
   const auto id = ParseTrainingRunName(request.name());
   if (!id.ok()) return id.status();
+  if (const auto owned = CheckOwner(caller, *id); !owned.ok()) return owned;
   auto run = parts_.store->GetRun(*id);
   if (!run.ok()) return NotFound(run.status());
   return run;
 }
 
 absl::StatusOr<v1::ListTrainingRunsResponse> TrainingHandlers::List(
-    const v1::ListTrainingRunsRequest& request) {
+    const CallIdentity& caller, const v1::ListTrainingRunsRequest& request) {
   if (const auto valid = Validate(request); !valid.ok()) return valid;
   const std::set<int> wanted(request.states().begin(), request.states().end());
   // Tokens of videos are not taken for those of runs.
-  const std::string filter = "runs " + StatesFilter(wanted);
+  const std::string filter = absl::StrCat("runs ", caller.tenant, " ", StatesFilter(wanted));
   const auto range = ParsePage(request.page_size(), request.page_token(), filter);
   if (!range.ok()) return range.status();
   std::vector<v1::TrainingState> states;
   for (const int state : wanted) states.push_back(static_cast<v1::TrainingState>(state));
-  auto page = parts_.store->ListRuns(states, range->limit, range->after);
+  auto page = parts_.store->ListRuns(caller.tenant, states, range->limit, range->after);
   if (!page.ok()) return page.status();
   v1::ListTrainingRunsResponse response;
   for (auto& run : page->runs) *response.add_training_runs() = std::move(run);
@@ -66,9 +78,11 @@ absl::StatusOr<v1::ListTrainingRunsResponse> TrainingHandlers::List(
   return response;
 }
 
-absl::StatusOr<v1::TrainingRun> TrainingHandlers::Cancel(const v1::CancelTrainingRunRequest& request) {
+absl::StatusOr<v1::TrainingRun> TrainingHandlers::Cancel(const CallIdentity& caller,
+                                                         const v1::CancelTrainingRunRequest& request) {
   const auto id = ParseTrainingRunName(request.name());
   if (!id.ok()) return id.status();
+  if (const auto owned = CheckOwner(caller, *id); !owned.ok()) return owned;
   auto run = parts_.store->CancelRun(*id, absl::Now());
   if (!run.ok()) return NotFound(run.status());
   parts_.run_ended(*id);
@@ -76,7 +90,7 @@ absl::StatusOr<v1::TrainingRun> TrainingHandlers::Cancel(const v1::CancelTrainin
   return run;
 }
 
-absl::StatusOr<v1::Lora> TrainingHandlers::GetLora(const v1::GetLoraRequest& request) {
+absl::StatusOr<v1::Lora> TrainingHandlers::GetLora(const CallIdentity&, const v1::GetLoraRequest& request) {
   const auto name = ParseLoraName(request.name());
   if (!name.ok()) return name.status();
   auto stored = parts_.store->GetLora(*name);
@@ -84,7 +98,8 @@ absl::StatusOr<v1::Lora> TrainingHandlers::GetLora(const v1::GetLoraRequest& req
   return std::move(stored->lora);
 }
 
-absl::StatusOr<v1::ListLorasResponse> TrainingHandlers::ListLoras(const v1::ListLorasRequest& request) {
+absl::StatusOr<v1::ListLorasResponse> TrainingHandlers::ListLoras(const CallIdentity&,
+                                                                  const v1::ListLorasRequest& request) {
   if (const auto valid = Validate(request); !valid.ok()) return valid;
   const auto range = ParsePage(request.page_size(), request.page_token(), kLoraList);
   if (!range.ok()) return range.status();
@@ -96,7 +111,8 @@ absl::StatusOr<v1::ListLorasResponse> TrainingHandlers::ListLoras(const v1::List
   return response;
 }
 
-absl::StatusOr<google::protobuf::Empty> TrainingHandlers::DeleteLora(const v1::DeleteLoraRequest& request) {
+absl::StatusOr<google::protobuf::Empty> TrainingHandlers::DeleteLora(const CallIdentity&,
+                                                                     const v1::DeleteLoraRequest& request) {
   const auto name = ParseLoraName(request.name());
   if (!name.ok()) return name.status();
   const auto file = parts_.store->DeleteLora(*name);

@@ -12,6 +12,7 @@
 #include "server/artifacts/artifact_store.h"
 #include "server/metrics/server_metrics.h"
 #include "server/queue/training_store.h"
+#include "server/rpc/call_identity.h"
 #include "server/rpc/download_source.h"
 #include "server/stream/event_hub.h"
 #include "svi/v1/training_service.pb.h"
@@ -28,18 +29,24 @@ struct TrainingParts {
   std::function<void(const std::string& run_id)> run_ended = [](const std::string&) {};
 };
 
-// Thread-safe. Errors are as the comments of training_service.proto say.
+// Thread-safe. Errors are as the comments of training_service.proto say. Runs are their tenants'; published
+// LoRAs are everybody's.
 class TrainingHandlers {
  public:
   explicit TrainingHandlers(TrainingParts parts) : parts_(std::move(parts)) {}
 
-  absl::StatusOr<v1::TrainingRun> Create(const v1::CreateTrainingRunRequest& request);
-  absl::StatusOr<v1::TrainingRun> Get(const v1::GetTrainingRunRequest& request);
-  absl::StatusOr<v1::ListTrainingRunsResponse> List(const v1::ListTrainingRunsRequest& request);
-  absl::StatusOr<v1::TrainingRun> Cancel(const v1::CancelTrainingRunRequest& request);
-  absl::StatusOr<v1::Lora> GetLora(const v1::GetLoraRequest& request);
-  absl::StatusOr<v1::ListLorasResponse> ListLoras(const v1::ListLorasRequest& request);
-  absl::StatusOr<google::protobuf::Empty> DeleteLora(const v1::DeleteLoraRequest& request);
+  absl::StatusOr<v1::TrainingRun> Create(const CallIdentity& caller,
+                                         const v1::CreateTrainingRunRequest& request);
+  absl::StatusOr<v1::TrainingRun> Get(const CallIdentity& caller, const v1::GetTrainingRunRequest& request);
+  absl::StatusOr<v1::ListTrainingRunsResponse> List(const CallIdentity& caller,
+                                                    const v1::ListTrainingRunsRequest& request);
+  absl::StatusOr<v1::TrainingRun> Cancel(const CallIdentity& caller,
+                                         const v1::CancelTrainingRunRequest& request);
+  absl::StatusOr<v1::Lora> GetLora(const CallIdentity& caller, const v1::GetLoraRequest& request);
+  absl::StatusOr<v1::ListLorasResponse> ListLoras(const CallIdentity& caller,
+                                                  const v1::ListLorasRequest& request);
+  absl::StatusOr<google::protobuf::Empty> DeleteLora(const CallIdentity& caller,
+                                                     const v1::DeleteLoraRequest& request);
 
   // `name`: without "loras/".
   absl::StatusOr<Download> OpenLora(const std::string& name);
@@ -47,6 +54,9 @@ class TrainingHandlers {
   const TrainingParts& parts() const { return parts_; }
 
  private:
+  // NOT_FOUND, as if there were none, unless the run is the caller's.
+  absl::Status CheckOwner(const CallIdentity& caller, const std::string& id);
+
   const TrainingParts parts_;
 };
 

@@ -57,13 +57,16 @@ class TrainingService::Impl : public RawService {
     return Run(context, in, out, &TrainingHandlers::DeleteLora);
   }
 
-  RawStream* WatchTrainingRun(CallbackServerContext*, const ByteBuffer* in) override {
+  RawStream* WatchTrainingRun(CallbackServerContext* context, const ByteBuffer* in) override {
+    const auto caller = IdentifyCaller(*context);
+    if (!caller.ok()) return new FailedStream(caller.status());
     v1::WatchTrainingRunRequest request;
     if (const auto parsed = ParseRequest(*in, &request); !parsed.ok()) return new FailedStream(parsed);
     const auto id = ParseTrainingRunName(request.name());
     if (!id.ok()) return new FailedStream(id.status());
     WatchOptions options;
     options.id = *id;
+    options.tenant = caller->tenant;
     options.after_sequence = request.after_sequence();
     options.durable_only = request.durable_only();
     const auto& parts = handlers_->parts();
@@ -72,7 +75,9 @@ class TrainingService::Impl : public RawService {
         executor_);
   }
 
-  RawStream* DownloadLora(CallbackServerContext*, const ByteBuffer* in) override {
+  RawStream* DownloadLora(CallbackServerContext* context, const ByteBuffer* in) override {
+    const auto caller = IdentifyCaller(*context);
+    if (!caller.ok()) return new FailedStream(caller.status());
     v1::DownloadLoraRequest request;
     if (const auto parsed = ParseRequest(*in, &request); !parsed.ok()) return new FailedStream(parsed);
     const auto name = ParseLoraName(request.name());

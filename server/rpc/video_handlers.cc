@@ -29,10 +29,19 @@ std::optional<uint64_t> ExpectedRevision(const auto& request) {
 
 }  // namespace
 
-absl::StatusOr<v1::Video> VideoHandlers::Create(const v1::CreateVideoRequest& request) {
+absl::Status VideoHandlers::CheckOwner(const CallIdentity& caller, const std::string& id) {
+  const auto tenant = parts_.store->TenantOf(id);
+  if (!tenant.ok()) return VideoError(tenant.status());
+  if (*tenant == caller.tenant) return absl::OkStatus();
+  return VideoError(absl::NotFoundError(absl::StrCat("there is no video ", VideoName(id))));
+}
+
+absl::StatusOr<v1::Video> VideoHandlers::Create(const CallIdentity& caller,
+                                                const v1::CreateVideoRequest& request) {
   if (const auto valid = Validate(request); !valid.ok()) return valid;
   NewVideo video;
   video.id = NewId();
+  video.tenant = caller.tenant;
   video.request_id = request.request_id();
   video.request_hash = HashOfRequest(request);
   auto image = parts_.artifacts->Put(absl::StrCat(video.id, "/image"), request.spec().image());
@@ -58,23 +67,25 @@ absl::StatusOr<v1::Video> VideoHandlers::Create(const v1::CreateVideoRequest& re
   return created;
 }
 
-absl::StatusOr<v1::Video> VideoHandlers::Get(const v1::GetVideoRequest& request) {
+absl::StatusOr<v1::Video> VideoHandlers::Get(const CallIdentity& caller, const v1::GetVideoRequest& request) {
   const auto id = ParseVideoName(request.name());
   if (!id.ok()) return id.status();
+  if (const auto owned = CheckOwner(caller, *id); !owned.ok()) return owned;
   auto video = parts_.store->GetVideo(*id);
   if (!video.ok()) return VideoError(video.status());
   return video;
 }
 
-absl::StatusOr<v1::ListVideosResponse> VideoHandlers::List(const v1::ListVideosRequest& request) {
+absl::StatusOr<v1::ListVideosResponse> VideoHandlers::List(const CallIdentity& caller,
+                                                           const v1::ListVideosRequest& request) {
   if (const auto valid = Validate(request); !valid.ok()) return valid;
   const std::set<int> wanted(request.states().begin(), request.states().end());
-  const std::string filter = StatesFilter(wanted);
+  const std::string filter = absl::StrCat(caller.tenant, " ", StatesFilter(wanted));
   const auto range = ParsePage(request.page_size(), request.page_token(), filter);
   if (!range.ok()) return range.status();
   std::vector<v1::VideoState> states;
   for (const int state : wanted) states.push_back(static_cast<v1::VideoState>(state));
-  auto page = parts_.store->ListVideos(states, range->limit, range->after);
+  auto page = parts_.store->ListVideos(caller.tenant, states, range->limit, range->after);
   if (!page.ok()) return page.status();
   v1::ListVideosResponse response;
   for (auto& video : page->videos) *response.add_videos() = std::move(video);
@@ -82,9 +93,11 @@ absl::StatusOr<v1::ListVideosResponse> VideoHandlers::List(const v1::ListVideosR
   return response;
 }
 
-absl::StatusOr<v1::Video> VideoHandlers::Cancel(const v1::CancelVideoRequest& request) {
+absl::StatusOr<v1::Video> VideoHandlers::Cancel(const CallIdentity& caller,
+                                                const v1::CancelVideoRequest& request) {
   const auto id = ParseVideoName(request.name());
   if (!id.ok()) return id.status();
+  if (const auto owned = CheckOwner(caller, *id); !owned.ok()) return owned;
   auto video = parts_.store->CancelVideo(*id, absl::Now());
   if (!video.ok()) return VideoError(video.status());
   parts_.video_ended(*id);
@@ -92,13 +105,15 @@ absl::StatusOr<v1::Video> VideoHandlers::Cancel(const v1::CancelVideoRequest& re
   return video;
 }
 
-absl::StatusOr<google::protobuf::Empty> VideoHandlers::Delete(const v1::DeleteVideoRequest& request) {
+absl::StatusOr<google::protobuf::Empty> VideoHandlers::Delete(const CallIdentity& caller,
+                                                              const v1::DeleteVideoRequest& request) {
   const auto id = ParseVideoName(request.name());
   if (!id.ok()) return id.status();
+  if (const auto owned = CheckOwner(caller, *id); !owned.ok()) return owned;
   if (request.force()) {
     v1::CancelVideoRequest cancel;
     cancel.set_name(request.name());
-    if (const auto cancelled = Cancel(cancel); !cancelled.ok()) return cancelled.status();
+    if (const auto cancelled = Cancel(caller, cancel); !cancelled.ok()) return cancelled.status();
   }
   const auto unused = parts_.store->DeleteVideo(*id);
   if (!unused.ok()) return VideoError(unused.status());
@@ -113,10 +128,12 @@ absl::StatusOr<google::protobuf::Empty> VideoHandlers::Delete(const v1::DeleteVi
   return google::protobuf::Empty();
 }
 
-absl::StatusOr<v1::Video> VideoHandlers::Append(const v1::AppendPromptsRequest& request) {
+absl::StatusOr<v1::Video> VideoHandlers::Append(const CallIdentity& caller,
+                                                const v1::AppendPromptsRequest& request) {
   const auto id = ParseVideoName(request.name());
   if (!id.ok()) return id.status();
   if (const auto valid = Validate(request); !valid.ok()) return valid;
+  if (const auto owned = CheckOwner(caller, *id); !owned.ok()) return owned;
   const std::vector<std::string> prompts(request.prompts().begin(), request.prompts().end());
   auto video = parts_.store->AppendPrompts(*id, prompts, ExpectedRevision(request), absl::Now());
   if (video.status().code() == absl::StatusCode::kInvalidArgument) {
@@ -128,30 +145,37 @@ absl::StatusOr<v1::Video> VideoHandlers::Append(const v1::AppendPromptsRequest& 
   return video;
 }
 
-absl::StatusOr<v1::Video> VideoHandlers::Finish(const v1::FinishVideoRequest& request) {
+absl::StatusOr<v1::Video> VideoHandlers::Finish(const CallIdentity& caller,
+                                                const v1::FinishVideoRequest& request) {
   const auto id = ParseVideoName(request.name());
   if (!id.ok()) return id.status();
+  if (const auto owned = CheckOwner(caller, *id); !owned.ok()) return owned;
   auto video = parts_.store->FinishVideo(*id, ExpectedRevision(request), absl::Now());
   if (!video.ok()) return VideoError(video.status());
   parts_.hub->Changed(*id);
   return video;
 }
 
-absl::StatusOr<v1::ListWorkersResponse> VideoHandlers::Workers(const v1::ListWorkersRequest&) {
+absl::StatusOr<v1::ListWorkersResponse> VideoHandlers::Workers(const CallIdentity&,
+                                                               const v1::ListWorkersRequest&) {
   v1::ListWorkersResponse response;
   for (auto& worker : parts_.list_workers()) *response.add_workers() = std::move(worker);
   return response;
 }
 
-absl::StatusOr<Download> VideoHandlers::OpenClip(const std::string& video_id, uint32_t index) {
+absl::StatusOr<Download> VideoHandlers::OpenClip(const CallIdentity& caller, const std::string& video_id,
+                                                 uint32_t index) {
+  if (const auto owned = CheckOwner(caller, video_id); !owned.ok()) return owned;
   const auto clip = parts_.store->GetClip(video_id, index);
   if (!clip.ok()) return VideoError(clip.status());
   return DownloadOf(parts_.artifacts, clip->mp4);
 }
 
-absl::StatusOr<Download> VideoHandlers::OpenVideo(const v1::DownloadVideoRequest& request) {
+absl::StatusOr<Download> VideoHandlers::OpenVideo(const CallIdentity& caller,
+                                                  const v1::DownloadVideoRequest& request) {
   const auto id = ParseVideoName(request.name());
   if (!id.ok()) return id.status();
+  if (const auto owned = CheckOwner(caller, *id); !owned.ok()) return owned;
   const auto video = parts_.store->GetVideo(*id);
   if (!video.ok()) return VideoError(video.status());
   if (video->clips_done() == 0) {

@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "server/artifacts/artifact_store.h"
 #include "server/queue/job_store.h"
+#include "server/rpc/call_identity.h"
 #include "server/rpc/download_source.h"
 #include "server/rpc/join_cache.h"
 #include "server/stream/event_hub.h"
@@ -35,22 +36,28 @@ class VideoHandlers {
  public:
   explicit VideoHandlers(VideoParts parts) : parts_(std::move(parts)) {}
 
-  absl::StatusOr<v1::Video> Create(const v1::CreateVideoRequest& request);
-  absl::StatusOr<v1::Video> Get(const v1::GetVideoRequest& request);
-  absl::StatusOr<v1::ListVideosResponse> List(const v1::ListVideosRequest& request);
-  absl::StatusOr<v1::Video> Cancel(const v1::CancelVideoRequest& request);
-  absl::StatusOr<google::protobuf::Empty> Delete(const v1::DeleteVideoRequest& request);
-  absl::StatusOr<v1::Video> Append(const v1::AppendPromptsRequest& request);
-  absl::StatusOr<v1::Video> Finish(const v1::FinishVideoRequest& request);
-  absl::StatusOr<v1::ListWorkersResponse> Workers(const v1::ListWorkersRequest& request);
+  absl::StatusOr<v1::Video> Create(const CallIdentity& caller, const v1::CreateVideoRequest& request);
+  absl::StatusOr<v1::Video> Get(const CallIdentity& caller, const v1::GetVideoRequest& request);
+  absl::StatusOr<v1::ListVideosResponse> List(const CallIdentity& caller,
+                                              const v1::ListVideosRequest& request);
+  absl::StatusOr<v1::Video> Cancel(const CallIdentity& caller, const v1::CancelVideoRequest& request);
+  absl::StatusOr<google::protobuf::Empty> Delete(const CallIdentity& caller,
+                                                 const v1::DeleteVideoRequest& request);
+  absl::StatusOr<v1::Video> Append(const CallIdentity& caller, const v1::AppendPromptsRequest& request);
+  absl::StatusOr<v1::Video> Finish(const CallIdentity& caller, const v1::FinishVideoRequest& request);
+  absl::StatusOr<v1::ListWorkersResponse> Workers(const CallIdentity& caller,
+                                                  const v1::ListWorkersRequest& request);
 
-  absl::StatusOr<Download> OpenClip(const std::string& video_id, uint32_t index);
+  absl::StatusOr<Download> OpenClip(const CallIdentity& caller, const std::string& video_id, uint32_t index);
   // Joins the clips if that was not done before: heavy.
-  absl::StatusOr<Download> OpenVideo(const v1::DownloadVideoRequest& request);
+  absl::StatusOr<Download> OpenVideo(const CallIdentity& caller, const v1::DownloadVideoRequest& request);
 
   const VideoParts& parts() const { return parts_; }
 
  private:
+  // NOT_FOUND, as if there were none, unless the video is the caller's.
+  absl::Status CheckOwner(const CallIdentity& caller, const std::string& id);
+
   const VideoParts parts_;
 };
 

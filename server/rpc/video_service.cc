@@ -62,13 +62,16 @@ class VideoService::Impl : public RawService {
     return RunUnary(context, in, out, handlers_, &VideoHandlers::Workers, executor_, options_.limit);
   }
 
-  RawStream* WatchVideo(CallbackServerContext*, const ByteBuffer* in) override {
+  RawStream* WatchVideo(CallbackServerContext* context, const ByteBuffer* in) override {
+    const auto caller = IdentifyCaller(*context);
+    if (!caller.ok()) return new FailedStream(caller.status());
     v1::WatchVideoRequest request;
     if (const auto parsed = ParseRequest(*in, &request); !parsed.ok()) return new FailedStream(parsed);
     const auto id = ParseVideoName(request.name());
     if (!id.ok()) return new FailedStream(id.status());
     WatchOptions options;
     options.id = *id;
+    options.tenant = caller->tenant;
     options.after_sequence = request.after_sequence();
     options.durable_only = request.durable_only();
     const auto& parts = handlers_->parts();
@@ -76,36 +79,45 @@ class VideoService::Impl : public RawService {
         std::make_unique<WatchSource>(parts.store, parts.hub, stopping_, std::move(options)), executor_);
   }
 
-  RawStream* DownloadClip(CallbackServerContext*, const ByteBuffer* in) override {
+  RawStream* DownloadClip(CallbackServerContext* context, const ByteBuffer* in) override {
+    const auto caller = IdentifyCaller(*context);
+    if (!caller.ok()) return new FailedStream(caller.status());
     v1::DownloadClipRequest request;
     if (const auto parsed = ParseRequest(*in, &request); !parsed.ok()) return new FailedStream(parsed);
     const auto name = ParseClipName(request.name());
     if (!name.ok()) return new FailedStream(name.status());
-    auto open = [handlers = handlers_, name = *name] {
-      return handlers->OpenClip(name.video_id, name.index);
+    auto open = [handlers = handlers_, caller = *caller, name = *name] {
+      return handlers->OpenClip(caller, name.video_id, name.index);
     };
     return StreamReactor::Start(
         std::make_unique<DownloadSource>(open, request.offset(), "clip", handlers_->parts().metrics),
         executor_);
   }
 
-  RawStream* DownloadVideo(CallbackServerContext*, const ByteBuffer* in) override {
+  RawStream* DownloadVideo(CallbackServerContext* context, const ByteBuffer* in) override {
+    const auto caller = IdentifyCaller(*context);
+    if (!caller.ok()) return new FailedStream(caller.status());
     v1::DownloadVideoRequest request;
     if (const auto parsed = ParseRequest(*in, &request); !parsed.ok()) return new FailedStream(parsed);
-    auto open = [handlers = handlers_, request] { return handlers->OpenVideo(request); };
+    auto open = [handlers = handlers_, caller = *caller, request] {
+      return handlers->OpenVideo(caller, request);
+    };
     return StreamReactor::Start(
         std::make_unique<DownloadSource>(open, request.offset(), "video", handlers_->parts().metrics),
         executor_, heavy_, options_.heavy_limit);
   }
 
-  RawStream* GenerateVideo(CallbackServerContext*, const ByteBuffer* in) override {
+  RawStream* GenerateVideo(CallbackServerContext* context, const ByteBuffer* in) override {
+    const auto caller = IdentifyCaller(*context);
+    if (!caller.ok()) return new FailedStream(caller.status());
     v1::GenerateVideoRequest request;
     if (const auto parsed = ParseRequest(*in, &request); !parsed.ok()) return new FailedStream(parsed);
     v1::CreateVideoRequest create;
     if (request.has_spec()) create.mutable_spec()->Swap(request.mutable_spec());
     create.set_request_id(request.request_id());
-    return StreamReactor::Start(std::make_unique<GenerateSource>(handlers_, stopping_, std::move(create)),
-                                executor_, heavy_, options_.heavy_limit);
+    return StreamReactor::Start(
+        std::make_unique<GenerateSource>(handlers_, stopping_, *caller, std::move(create)), executor_, heavy_,
+        options_.heavy_limit);
   }
 
  private:

@@ -26,6 +26,9 @@ template <typename Kind>
 absl::Status WatchOf<Kind>::Begin() {
   const auto watched = Kind::Get(*store_, options_.id);
   if (!watched.ok()) return watched.status();
+  if (watched->tenant() != options_.tenant) {
+    return absl::NotFoundError(absl::StrCat("there is no ", Kind::kKind, " ", Kind::Name(options_.id)));
+  }
   if (options_.after_sequence > watched->last_sequence()) {
     return MakeError(absl::StatusCode::kOutOfRange, "SEQUENCE_OUT_OF_RANGE",
                      absl::StrCat("after_sequence must be 0..", watched->last_sequence(),

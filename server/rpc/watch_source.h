@@ -22,6 +22,8 @@ namespace svi::server {
 
 struct WatchOptions {
   std::string id;  // of the video or the run
+  // Whose it must be; another's is not found.
+  std::string tenant = kDefaultTenant;
   uint64_t after_sequence = 0;
   bool durable_only = false;
   // Progress messages that wait for a slow watcher; more are dropped, oldest first.
@@ -36,6 +38,7 @@ struct VideoEvents {
   using Progress = v1::Progress;
   using Store = JobStore;
   static constexpr char kDeleted[] = "VIDEO_DELETED";
+  static constexpr char kKind[] = "video";
   static std::string Name(const std::string& id) { return VideoName(id); }
   static absl::StatusOr<v1::Video> Get(Store& store, const std::string& id) { return store.GetVideo(id); }
   static absl::StatusOr<std::vector<Event>> List(Store& store, const std::string& id, uint64_t after,
@@ -48,6 +51,7 @@ struct TrainingEvents {
   using Progress = v1::TrainingProgress;
   using Store = TrainingStore;
   static constexpr char kDeleted[] = "RUN_DELETED";
+  static constexpr char kKind[] = "training run";
   static std::string Name(const std::string& id) { return TrainingRunName(id); }
   static absl::StatusOr<v1::TrainingRun> Get(Store& store, const std::string& id) { return store.GetRun(id); }
   static absl::StatusOr<std::vector<Event>> List(Store& store, const std::string& id, uint64_t after,

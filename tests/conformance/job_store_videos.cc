@@ -153,6 +153,97 @@ TEST_P(JobStoreConformance, DeletingAVideoFreesItsRequestId) {
   EXPECT_EQ(Create(video).name(), "videos/second");
 }
 
+TEST_P(JobStoreConformance, EachTenantSeesItsOwnVideos) {
+  NewVideo video = MakeVideo("a1");
+  video.tenant = "acme";
+  EXPECT_EQ(Create(video).tenant(), "acme");
+  Create("d1");
+  video.id = "a2";
+  Create(video);
+  EXPECT_EQ(Get("a1").tenant(), "acme");
+  EXPECT_EQ(Get("d1").tenant(), "default");
+  EXPECT_EQ(store_->TenantOf("a1").value(), "acme");
+  EXPECT_EQ(store_->TenantOf("none").status().code(), StatusCode::kNotFound);
+  ASSERT_TRUE(store_->CancelVideo("a2", Now()).ok());
+  const auto names = [&](const std::string& tenant, const std::vector<v1::VideoState>& states) {
+    std::vector<std::string> result;
+    std::optional<std::pair<int64_t, std::string>> after;
+    do {
+      const absl::StatusOr<VideoPage> page = store_->ListVideos(tenant, states, 1, after);
+      EXPECT_TRUE(page.ok()) << page.status();
+      if (!page.ok()) break;
+      for (const v1::Video& listed : page->videos) result.push_back(listed.name());
+      after = page->next;
+    } while (after.has_value());
+    return result;
+  };
+  EXPECT_THAT(names("acme", {}), ElementsAre("videos/a2", "videos/a1"));
+  EXPECT_THAT(names("acme", {v1::VIDEO_STATE_QUEUED}), ElementsAre("videos/a1"));
+  EXPECT_THAT(names("default", {}), ElementsAre("videos/d1"));
+  EXPECT_THAT(names("nobody", {}), IsEmpty());
+  const absl::StatusOr<std::vector<Leasable>> clips = store_->ListLeasable(10);
+  ASSERT_TRUE(clips.ok()) << clips.status();
+  ASSERT_EQ(clips->size(), 2);
+  EXPECT_EQ((*clips)[0].tenant, "acme");
+  EXPECT_EQ((*clips)[1].tenant, "default");
+}
+
+TEST_P(JobStoreConformance, EachTenantHasItsOwnRequestIds) {
+  NewVideo video = MakeVideo("first");
+  video.tenant = "acme";
+  video.request_id = "r1";
+  video.request_hash = "h";
+  Create(video);
+  video.id = "second";
+  video.tenant = "other";
+  video.request_hash = "another request";
+  EXPECT_EQ(Create(video).name(), "videos/second");
+  bool replayed = false;
+  EXPECT_EQ(store_->CreateVideo(video, Now(), &replayed)->name(), "videos/second");
+  EXPECT_TRUE(replayed);
+}
+
+TEST_P(JobStoreConformance, ATenantsLimitCountsItsVideosThatHaveNotEnded) {
+  const auto make = [&](const std::string& id, const std::string& tenant) {
+    NewVideo video = MakeVideo(id);
+    video.tenant = tenant;
+    video.request_id = id;
+    video.request_hash = "h";
+    video.max_tenant_videos = 2;
+    bool replayed = false;
+    return store_->CreateVideo(video, Now(), &replayed).status();
+  };
+  EXPECT_TRUE(make("a", "acme").ok());
+  EXPECT_TRUE(make("b", "acme").ok());
+  Acquire("a", 0);
+  const absl::Status full = make("c", "acme");
+  EXPECT_EQ(full.code(), StatusCode::kResourceExhausted);
+  EXPECT_TRUE(full.GetPayload(kTenantLimitPayload).has_value());
+  EXPECT_EQ(store_->GetVideo("c").status().code(), StatusCode::kNotFound);
+  EXPECT_TRUE(make("b", "acme").ok());  // a replay
+  EXPECT_TRUE(make("d", "other").ok());
+  ASSERT_TRUE(store_->CancelVideo("a", Now()).ok());
+  EXPECT_TRUE(make("c", "acme").ok());
+}
+
+TEST_P(JobStoreConformance, TheServersLimitCountsAllTenantsVideos) {
+  const auto make = [&](const std::string& id, const std::string& tenant) {
+    NewVideo video = MakeVideo(id);
+    video.tenant = tenant;
+    video.max_tenant_videos = 10;
+    video.max_videos = 2;
+    bool replayed = false;
+    return store_->CreateVideo(video, Now(), &replayed).status();
+  };
+  EXPECT_TRUE(make("a", "acme").ok());
+  EXPECT_TRUE(make("b", "other").ok());
+  const absl::Status full = make("c", "third");
+  EXPECT_EQ(full.code(), StatusCode::kResourceExhausted);
+  EXPECT_FALSE(full.GetPayload(kTenantLimitPayload).has_value());
+  MakeOne("a", 0);
+  EXPECT_TRUE(make("c", "third").ok());
+}
+
 TEST_P(JobStoreConformance, UnknownVideos) {
   Lease lease{"none", 0, 1};
   std::vector<ArtifactRef> obsolete;
@@ -176,7 +267,7 @@ TEST_P(JobStoreConformance, ListIsNewestFirstAndPaged) {
   std::vector<std::string> names;
   std::vector<size_t> pages;
   do {
-    const absl::StatusOr<VideoPage> page = store_->ListVideos({}, 3, after);
+    const absl::StatusOr<VideoPage> page = store_->ListVideos(kDefaultTenant, {}, 3, after);
     ASSERT_TRUE(page.ok()) << page.status();
     pages.push_back(page->videos.size());
     for (const v1::Video& video : page->videos) names.push_back(video.name().substr(7));
@@ -189,7 +280,7 @@ TEST_P(JobStoreConformance, ListIsNewestFirstAndPaged) {
 TEST_P(JobStoreConformance, AFullLastPageHasNoNext) {
   Create("a");
   Create("b");
-  const absl::StatusOr<VideoPage> page = store_->ListVideos({}, 2, {});
+  const absl::StatusOr<VideoPage> page = store_->ListVideos(kDefaultTenant, {}, 2, {});
   ASSERT_TRUE(page.ok()) << page.status();
   EXPECT_EQ(page->videos.size(), 2);
   EXPECT_FALSE(page->next.has_value());
@@ -207,7 +298,7 @@ TEST_P(JobStoreConformance, PagingWithEqualTimestampsSkipsAndRepeatsNothing) {
     std::optional<std::pair<int64_t, std::string>> after;
     std::vector<std::string> names;
     do {
-      const absl::StatusOr<VideoPage> page = store_->ListVideos(states, 3, after);
+      const absl::StatusOr<VideoPage> page = store_->ListVideos(kDefaultTenant, states, 3, after);
       ASSERT_TRUE(page.ok()) << page.status();
       for (const v1::Video& video : page->videos) names.push_back(video.name().substr(7));
       after = page->next;
@@ -224,7 +315,7 @@ TEST_P(JobStoreConformance, ListFiltersByState) {
   MakeOne("done", 0);
   const auto names = [&](const std::vector<v1::VideoState>& states) {
     std::vector<std::string> result;
-    const absl::StatusOr<VideoPage> page = store_->ListVideos(states, 10, {});
+    const absl::StatusOr<VideoPage> page = store_->ListVideos(kDefaultTenant, states, 10, {});
     EXPECT_TRUE(page.ok()) << page.status();
     if (!page.ok()) return result;
     for (const v1::Video& video : page->videos) result.push_back(video.name());
@@ -240,7 +331,7 @@ TEST_P(JobStoreConformance, ListLeavesOutClips) {
   Create("v", {"a", "b"});
   MakeOne("v", 0);
   EXPECT_EQ(Get("v").clips_size(), 1);
-  const absl::StatusOr<VideoPage> page = store_->ListVideos({}, 10, {});
+  const absl::StatusOr<VideoPage> page = store_->ListVideos(kDefaultTenant, {}, 10, {});
   ASSERT_TRUE(page.ok()) << page.status();
   ASSERT_EQ(page->videos.size(), 1);
   EXPECT_EQ(page->videos[0].clips_size(), 0);
@@ -249,7 +340,7 @@ TEST_P(JobStoreConformance, ListLeavesOutClips) {
 
 TEST_P(JobStoreConformance, LimitsBelowOneAreRefused) {
   Create("v");
-  EXPECT_EQ(store_->ListVideos({}, 0, {}).status().code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(store_->ListVideos(kDefaultTenant, {}, 0, {}).status().code(), StatusCode::kInvalidArgument);
   EXPECT_EQ(store_->ListEvents("v", 0, 0).status().code(), StatusCode::kInvalidArgument);
   EXPECT_EQ(store_->ListLeasable(-1).status().code(), StatusCode::kInvalidArgument);
 }

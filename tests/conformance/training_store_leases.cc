@@ -189,7 +189,7 @@ TEST_P(TrainingStoreConformance, ProgressIsSeenAtOnceAndOnDiskNowAndThen) {
     ASSERT_TRUE(store_->SetProgress(lease, Progress(step), start + step * absl::Milliseconds(100)).ok());
     ASSERT_EQ(Get("r").progress().step(), step);
   }
-  EXPECT_EQ(store_->ListRuns({}, 1, {})->runs[0].progress().step(), 149U);
+  EXPECT_EQ(store_->ListRuns(kDefaultTenant, {}, 1, {})->runs[0].progress().step(), 149U);
   EXPECT_EQ(Get("r").last_sequence(), 3U);
   Reopen();
   EXPECT_EQ(Get("r").progress().step(), 101U);

@@ -52,6 +52,32 @@ TEST_P(TrainingStoreConformance, AReplayGivesTheFirstRun) {
   EXPECT_FALSE(name_taken);
 }
 
+TEST_P(TrainingStoreConformance, EachTenantHasItsOwnRunsAndRequestIds) {
+  NewTrainingRun run = MakeRun("first");
+  run.tenant = "acme";
+  run.request_id = "key";
+  run.request_hash = "h";
+  EXPECT_EQ(Create(run).tenant(), "acme");
+  run.id = "second";
+  run.tenant = "other";
+  run.request_hash = "another request";
+  Create(run);
+  EXPECT_EQ(store_->TenantOf("first").value(), "acme");
+  EXPECT_EQ(store_->TenantOf("none").status().code(), StatusCode::kNotFound);
+  EXPECT_EQ(Get("second").tenant(), "other");
+  for (const auto& states : {std::vector<v1::TrainingState>{}, {v1::TRAINING_STATE_QUEUED}}) {
+    const auto page = store_->ListRuns("acme", states, 10, {});
+    ASSERT_TRUE(page.ok()) << page.status();
+    ASSERT_EQ(page->runs.size(), 1U);
+    EXPECT_EQ(page->runs[0].name(), "trainingRuns/first");
+  }
+  const auto queued = store_->ListQueued(10);
+  ASSERT_TRUE(queued.ok()) << queued.status();
+  ASSERT_EQ(queued->size(), 2U);
+  EXPECT_EQ((*queued)[0].tenant, "acme");
+  EXPECT_EQ((*queued)[1].tenant, "other");
+}
+
 TEST_P(TrainingStoreConformance, ANameIsKeptByActiveRunsAndByLoras) {
   bool taken = false;
   Create(MakeRun("a", "ink"));
@@ -118,7 +144,7 @@ TEST_P(TrainingStoreConformance, ListsPageNewestFirstAndByState) {
     std::vector<std::string> ids;
     std::optional<std::pair<int64_t, std::string>> after;
     do {
-      const auto page = store_->ListRuns(states, limit, after);
+      const auto page = store_->ListRuns(kDefaultTenant, states, limit, after);
       EXPECT_TRUE(page.ok()) << page.status();
       if (!page.ok()) break;
       EXPECT_LE(page->runs.size(), static_cast<size_t>(limit));
@@ -133,7 +159,7 @@ TEST_P(TrainingStoreConformance, ListsPageNewestFirstAndByState) {
     EXPECT_THAT(walk({v1::TRAINING_STATE_RUNNING, v1::TRAINING_STATE_CANCELLED}, limit),
                 ElementsAre("r4", "r2", "r1"));
   }
-  EXPECT_EQ(store_->ListRuns({}, 0, {}).status().code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(store_->ListRuns(kDefaultTenant, {}, 0, {}).status().code(), StatusCode::kInvalidArgument);
 }
 
 TEST_P(TrainingStoreConformance, EventsAreReadInPieces) {

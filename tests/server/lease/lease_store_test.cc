@@ -19,9 +19,11 @@ class FlakyStore final : public JobStore {
     return real_->CreateVideo(video, now, replayed);
   }
   absl::StatusOr<v1::Video> GetVideo(const std::string& id) override { return real_->GetVideo(id); }
-  absl::StatusOr<VideoPage> ListVideos(const std::vector<v1::VideoState>& states, int limit,
+  absl::StatusOr<std::string> TenantOf(const std::string& id) override { return real_->TenantOf(id); }
+  absl::StatusOr<VideoPage> ListVideos(const std::string& tenant, const std::vector<v1::VideoState>& states,
+                                       int limit,
                                        const std::optional<std::pair<int64_t, std::string>>& after) override {
-    return real_->ListVideos(states, limit, after);
+    return real_->ListVideos(tenant, states, limit, after);
   }
   absl::StatusOr<v1::Video> CancelVideo(const std::string& id, absl::Time now) override {
     return real_->CancelVideo(id, now);

@@ -1,18 +1,18 @@
 -- As server/queue/sql/sqlite/queries.sql. Each query starts with a line `-- name: …`, by which the code asks for it. Parameters are bound in order.
 
 -- name: insert_video
-INSERT INTO videos (id, state, priority, finished, revision, clips_done, clips_total, last_sequence, error,
+INSERT INTO videos (id, tenant, state, priority, finished, revision, clips_done, clips_total, last_sequence, error,
                     create_time_us, update_time_us, end_time_us, image_key, image_size, image_sha256)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15);
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16);
 
 -- name: insert_spec
 INSERT INTO video_specs (video_id, spec) VALUES ($1, $2);
 
 -- name: insert_request_id
-INSERT INTO request_ids (request_id, request_hash, video_id) VALUES ($1, $2, $3);
+INSERT INTO request_ids (tenant, request_id, request_hash, video_id) VALUES ($1, $2, $3, $4);
 
 -- name: find_request_id
-SELECT request_hash, video_id FROM request_ids WHERE request_id = $1;
+SELECT request_hash, video_id FROM request_ids WHERE tenant = $1 AND request_id = $2;
 
 -- Before a change: whoever changes a video holds this lock until its transaction ends, and reads it after that.
 -- name: lock_video
@@ -23,26 +23,26 @@ SELECT 1 FROM videos WHERE id = $1 FOR UPDATE;
 SELECT 1 FROM videos WHERE id = $1 FOR UPDATE SKIP LOCKED;
 
 -- name: get_video
-SELECT v.id, v.state, v.finished, v.revision, v.clips_done, v.clips_total, v.last_sequence, v.error,
+SELECT v.id, v.tenant, v.state, v.finished, v.revision, v.clips_done, v.clips_total, v.last_sequence, v.error,
        v.create_time_us, v.update_time_us, v.end_time_us, v.image_key, v.image_size, v.image_sha256, s.spec
 FROM videos v JOIN video_specs s ON s.video_id = v.id
 WHERE v.id = $1;
 
 -- name: list_videos
-SELECT v.id, v.state, v.finished, v.revision, v.clips_done, v.clips_total, v.last_sequence, v.error,
+SELECT v.id, v.tenant, v.state, v.finished, v.revision, v.clips_done, v.clips_total, v.last_sequence, v.error,
        v.create_time_us, v.update_time_us, v.end_time_us, v.image_key, v.image_size, v.image_sha256, s.spec
 FROM videos v JOIN video_specs s ON s.video_id = v.id
-WHERE (v.create_time_us, v.id) < ($1, $2)
-ORDER BY v.create_time_us DESC, v.id DESC
-LIMIT $3;
-
--- name: list_videos_of_state
-SELECT v.id, v.state, v.finished, v.revision, v.clips_done, v.clips_total, v.last_sequence, v.error,
-       v.create_time_us, v.update_time_us, v.end_time_us, v.image_key, v.image_size, v.image_sha256, s.spec
-FROM videos v JOIN video_specs s ON s.video_id = v.id
-WHERE v.state = $1 AND (v.create_time_us, v.id) < ($2, $3)
+WHERE v.tenant = $1 AND (v.create_time_us, v.id) < ($2, $3)
 ORDER BY v.create_time_us DESC, v.id DESC
 LIMIT $4;
+
+-- name: list_videos_of_state
+SELECT v.id, v.tenant, v.state, v.finished, v.revision, v.clips_done, v.clips_total, v.last_sequence, v.error,
+       v.create_time_us, v.update_time_us, v.end_time_us, v.image_key, v.image_size, v.image_sha256, s.spec
+FROM videos v JOIN video_specs s ON s.video_id = v.id
+WHERE v.tenant = $1 AND v.state = $2 AND (v.create_time_us, v.id) < ($3, $4)
+ORDER BY v.create_time_us DESC, v.id DESC
+LIMIT $5;
 
 -- name: update_video
 UPDATE videos
@@ -89,7 +89,7 @@ SELECT MIN(loras) FROM clips WHERE state = 1;
 SELECT MIN(loras) FROM clips WHERE state = 1 AND loras > $1;
 
 -- name: list_leasable
-SELECT c.video_id, c.clip_index, c.priority, c.ready_since_us, v.create_time_us
+SELECT c.video_id, c.clip_index, c.priority, c.ready_since_us, v.create_time_us, v.tenant
 FROM clips c JOIN videos v ON v.id = c.video_id
 WHERE c.state = 1 AND c.loras = $1
 ORDER BY c.priority DESC, c.ready_since_us, c.video_id
@@ -134,6 +134,16 @@ INSERT INTO events (video_id, sequence, event) VALUES ($1, $2, $3);
 
 -- name: video_exists
 SELECT 1 FROM videos WHERE id = $1;
+
+-- name: tenant_of_video
+SELECT tenant FROM videos WHERE id = $1;
+
+-- Videos that have not ended, up to the limit.
+-- name: count_active_of_tenant
+SELECT COUNT(*) FROM (SELECT 1 FROM videos WHERE tenant = $1 AND state IN (1, 2, 3) LIMIT $2) AS active;
+
+-- name: count_active
+SELECT COUNT(*) FROM (SELECT 1 FROM videos WHERE state IN (1, 2, 3) LIMIT $1) AS active;
 
 -- name: list_events
 SELECT event FROM events WHERE video_id = $1 AND sequence > $2 ORDER BY sequence LIMIT $3;

@@ -1,15 +1,15 @@
 -- Of training runs and LoRAs; as queries.sql.
 
 -- name: insert_run
-INSERT INTO training_runs (id, state, lora_name, epoch, attempts, worker, ready_since_us, last_sequence,
+INSERT INTO training_runs (id, tenant, state, lora_name, epoch, attempts, worker, ready_since_us, last_sequence,
                            create_time_us, update_time_us, spec)
-VALUES ($1, $2, $3, 0, 0, '', $4, 0, $5, $6, $7);
+VALUES ($1, $2, $3, $4, 0, 0, '', $5, 0, $6, $7, $8);
 
 -- name: insert_run_request_id
-INSERT INTO training_request_ids (request_id, request_hash, run_id) VALUES ($1, $2, $3);
+INSERT INTO training_request_ids (tenant, request_id, request_hash, run_id) VALUES ($1, $2, $3, $4);
 
 -- name: find_run_request_id
-SELECT request_hash, run_id FROM training_request_ids WHERE request_id = $1;
+SELECT request_hash, run_id FROM training_request_ids WHERE tenant = $1 AND request_id = $2;
 
 -- name: lora_name_taken
 SELECT 1 FROM loras WHERE name = $1
@@ -25,29 +25,29 @@ SELECT 1 FROM training_runs WHERE id = $1 FOR UPDATE SKIP LOCKED;
 
 -- `lora`: the name of the LoRA that it made, while that is published.
 -- name: get_run
-SELECT r.id, r.state, r.lora_name, r.epoch, r.attempts, r.worker, r.ready_since_us, r.last_sequence, r.progress,
+SELECT r.id, r.tenant, r.state, r.lora_name, r.epoch, r.attempts, r.worker, r.ready_since_us, r.last_sequence, r.progress,
        r.error, r.create_time_us, r.update_time_us, r.end_time_us, r.spec, l.name,
        (r.server = current_setting('svi.server'))::int AS here
 FROM training_runs r LEFT JOIN loras l ON l.run_id = r.id
 WHERE r.id = $1;
 
 -- name: list_runs
-SELECT r.id, r.state, r.lora_name, r.epoch, r.attempts, r.worker, r.ready_since_us, r.last_sequence, r.progress,
+SELECT r.id, r.tenant, r.state, r.lora_name, r.epoch, r.attempts, r.worker, r.ready_since_us, r.last_sequence, r.progress,
        r.error, r.create_time_us, r.update_time_us, r.end_time_us, r.spec, l.name,
        (r.server = current_setting('svi.server'))::int AS here
 FROM training_runs r LEFT JOIN loras l ON l.run_id = r.id
-WHERE (r.create_time_us, r.id) < ($1, $2)
-ORDER BY r.create_time_us DESC, r.id DESC
-LIMIT $3;
-
--- name: list_runs_of_state
-SELECT r.id, r.state, r.lora_name, r.epoch, r.attempts, r.worker, r.ready_since_us, r.last_sequence, r.progress,
-       r.error, r.create_time_us, r.update_time_us, r.end_time_us, r.spec, l.name,
-       (r.server = current_setting('svi.server'))::int AS here
-FROM training_runs r LEFT JOIN loras l ON l.run_id = r.id
-WHERE r.state = $1 AND (r.create_time_us, r.id) < ($2, $3)
+WHERE r.tenant = $1 AND (r.create_time_us, r.id) < ($2, $3)
 ORDER BY r.create_time_us DESC, r.id DESC
 LIMIT $4;
+
+-- name: list_runs_of_state
+SELECT r.id, r.tenant, r.state, r.lora_name, r.epoch, r.attempts, r.worker, r.ready_since_us, r.last_sequence, r.progress,
+       r.error, r.create_time_us, r.update_time_us, r.end_time_us, r.spec, l.name,
+       (r.server = current_setting('svi.server'))::int AS here
+FROM training_runs r LEFT JOIN loras l ON l.run_id = r.id
+WHERE r.tenant = $1 AND r.state = $2 AND (r.create_time_us, r.id) < ($3, $4)
+ORDER BY r.create_time_us DESC, r.id DESC
+LIMIT $5;
 
 -- name: update_run
 UPDATE training_runs
@@ -64,7 +64,10 @@ WHERE id = $1 AND state = 2 AND epoch = $2 AND worker = $3;
 UPDATE training_runs SET progress = $1 WHERE id = $2;
 
 -- name: list_queued_runs
-SELECT id, worker, ready_since_us FROM training_runs WHERE state = 1 ORDER BY ready_since_us, id LIMIT $1;
+SELECT id, worker, ready_since_us, tenant FROM training_runs WHERE state = 1 ORDER BY ready_since_us, id LIMIT $1;
+
+-- name: tenant_of_run
+SELECT tenant FROM training_runs WHERE id = $1;
 
 -- name: list_held_runs
 SELECT id, epoch, worker FROM training_runs

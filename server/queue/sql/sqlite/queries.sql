@@ -13,18 +13,18 @@ COMMIT;
 ROLLBACK;
 
 -- name: insert_video
-INSERT INTO videos (id, state, priority, finished, revision, clips_done, clips_total, last_sequence, error,
+INSERT INTO videos (id, tenant, state, priority, finished, revision, clips_done, clips_total, last_sequence, error,
                     create_time_us, update_time_us, end_time_us, image_key, image_size, image_sha256)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: insert_spec
 INSERT INTO video_specs (video_id, spec) VALUES (?, ?);
 
 -- name: insert_request_id
-INSERT INTO request_ids (request_id, request_hash, video_id) VALUES (?, ?, ?);
+INSERT INTO request_ids (tenant, request_id, request_hash, video_id) VALUES (?, ?, ?, ?);
 
 -- name: find_request_id
-SELECT request_hash, video_id FROM request_ids WHERE request_id = ?;
+SELECT request_hash, video_id FROM request_ids WHERE tenant = ? AND request_id = ?;
 
 -- Before a change: PostgreSQL locks the row here; SQLite has one writer at a time.
 -- name: lock_video
@@ -35,24 +35,24 @@ SELECT 1 FROM videos WHERE id = ?;
 SELECT 1 FROM videos WHERE id = ?;
 
 -- name: get_video
-SELECT v.id, v.state, v.finished, v.revision, v.clips_done, v.clips_total, v.last_sequence, v.error,
+SELECT v.id, v.tenant, v.state, v.finished, v.revision, v.clips_done, v.clips_total, v.last_sequence, v.error,
        v.create_time_us, v.update_time_us, v.end_time_us, v.image_key, v.image_size, v.image_sha256, s.spec
 FROM videos v JOIN video_specs s ON s.video_id = v.id
 WHERE v.id = ?;
 
 -- name: list_videos
-SELECT v.id, v.state, v.finished, v.revision, v.clips_done, v.clips_total, v.last_sequence, v.error,
+SELECT v.id, v.tenant, v.state, v.finished, v.revision, v.clips_done, v.clips_total, v.last_sequence, v.error,
        v.create_time_us, v.update_time_us, v.end_time_us, v.image_key, v.image_size, v.image_sha256, s.spec
 FROM videos v JOIN video_specs s ON s.video_id = v.id
-WHERE (v.create_time_us, v.id) < (?, ?)
+WHERE v.tenant = ? AND (v.create_time_us, v.id) < (?, ?)
 ORDER BY v.create_time_us DESC, v.id DESC
 LIMIT ?;
 
 -- name: list_videos_of_state
-SELECT v.id, v.state, v.finished, v.revision, v.clips_done, v.clips_total, v.last_sequence, v.error,
+SELECT v.id, v.tenant, v.state, v.finished, v.revision, v.clips_done, v.clips_total, v.last_sequence, v.error,
        v.create_time_us, v.update_time_us, v.end_time_us, v.image_key, v.image_size, v.image_sha256, s.spec
 FROM videos v JOIN video_specs s ON s.video_id = v.id
-WHERE v.state = ? AND (v.create_time_us, v.id) < (?, ?)
+WHERE v.tenant = ? AND v.state = ? AND (v.create_time_us, v.id) < (?, ?)
 ORDER BY v.create_time_us DESC, v.id DESC
 LIMIT ?;
 
@@ -101,7 +101,7 @@ SELECT MIN(loras) FROM clips WHERE state = 1;
 SELECT MIN(loras) FROM clips WHERE state = 1 AND loras > ?;
 
 -- name: list_leasable
-SELECT c.video_id, c.clip_index, c.priority, c.ready_since_us, v.create_time_us
+SELECT c.video_id, c.clip_index, c.priority, c.ready_since_us, v.create_time_us, v.tenant
 FROM clips c JOIN videos v ON v.id = c.video_id
 WHERE c.state = 1 AND c.loras = ?
 ORDER BY c.priority DESC, c.ready_since_us, c.video_id
@@ -142,6 +142,16 @@ INSERT INTO events (video_id, sequence, event) VALUES (?, ?, ?);
 
 -- name: video_exists
 SELECT 1 FROM videos WHERE id = ?;
+
+-- name: tenant_of_video
+SELECT tenant FROM videos WHERE id = ?;
+
+-- Videos that have not ended, up to the limit.
+-- name: count_active_of_tenant
+SELECT COUNT(*) FROM (SELECT 1 FROM videos WHERE tenant = ? AND state IN (1, 2, 3) LIMIT ?) AS active;
+
+-- name: count_active
+SELECT COUNT(*) FROM (SELECT 1 FROM videos WHERE state IN (1, 2, 3) LIMIT ?) AS active;
 
 -- name: list_events
 SELECT event FROM events WHERE video_id = ? AND sequence > ? ORDER BY sequence LIMIT ?;
