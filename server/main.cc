@@ -89,7 +89,15 @@ int main(int argc, char** argv) {
   flags.AddString("listen", &options.listen, "HOST:PORT of the gRPC API; port 0 takes a free one");
   flags.AddString("metrics-listen", &options.metrics_listen,
                   "HOST:PORT of GET /metrics; port 0 takes a free one");
-  flags.AddString("data-dir", &options.data_dir, "folder of the database and the artifacts; required");
+  flags.AddString("data-dir", &options.data_dir, "folder of the SQLite database and the artifacts; required");
+  flags.AddString(
+      "database", &options.database,
+      "postgresql://USER@HOST:PORT/DATABASE that servers share; empty: SQLite in --data-dir. The password "
+      "comes from PGPASSFILE or:");
+  flags.AddString("database-password-file", &options.database_password_file,
+                  "file with the database's password");
+  flags.AddInt("database-connections", &options.database_connections,
+               "connections to --database at most, 2..1000");
   flags.AddBool("reflection", &options.reflection, "answer gRPC reflection, for grpcurl and the like");
   flags.AddDuration("heartbeat-interval", &options.heartbeat_interval, "how often workers send a heartbeat");
   flags.AddDuration("lease-timeout", &options.lease_timeout,

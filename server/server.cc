@@ -9,6 +9,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <system_error>
@@ -25,11 +26,15 @@
 #include "server/lease/dispatcher.h"
 #include "server/metrics/rpc_metrics.h"
 #include "server/metrics/server_metrics.h"
+#include "server/queue/postgres_stores.h"
 #include "server/queue/sqlite_stores.h"
 #include "server/rpc/join_cache.h"
 #include "server/rpc/training_service.h"
 #include "server/rpc/video_service.h"
+#include "server/server_id.h"
 #include "server/stream/event_hub.h"
+#include "server/stream/peer_relay.h"
+#include "server/stream/postgres_peers.h"
 
 namespace svi::server {
 namespace {
@@ -89,10 +94,23 @@ absl::Status Check(const ServerOptions& options) {
     return absl::InvalidArgumentError("--lease-timeout: must be longer than --heartbeat-interval");
   }
   if (options.max_attempts < 1) return absl::InvalidArgumentError("--max-attempts: must be at least 1");
+  if (options.database_connections < 2 || options.database_connections > 1000) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--database-connections: must be 2..1000, is ", options.database_connections));
+  }
   if (options.shutdown_grace < absl::ZeroDuration()) {
     return absl::InvalidArgumentError("--shutdown-grace: must not be negative");
   }
   return absl::OkStatus();
+}
+
+absl::Status WithFlag(const char* flag, const absl::Status& status) {
+  return {status.code(), absl::StrCat(flag, ": ", status.message())};
+}
+
+// Often enough that one beat may be lost before the others think this server gone.
+absl::Duration PeerHeartbeat(const ServerOptions& options) {
+  return std::min<absl::Duration>(absl::Seconds(2), options.lease_timeout / 5);
 }
 
 void SetChannelLimits(grpc::ServerBuilder* builder) {
@@ -137,6 +155,11 @@ class ServerImpl : public Server {
   void Shutdown(absl::Duration grace) override;
 
  private:
+  absl::Status OpenStores();
+  // The stores of --database, and this server's place among those that share it.
+  absl::Status OpenShared();
+  // Tells the dispatcher what the other servers tell, and says that this one is there.
+  absl::Status JoinPeers();
   // What answers the RPCs, over the stores and the dispatcher.
   void MakeServices();
   void SetHealth(bool serving);
@@ -147,6 +170,10 @@ class ServerImpl : public Server {
   ServerMetrics metrics_;
   EventHub hub_;
   TrainingHub training_hub_;
+  // With --database.
+  std::shared_ptr<PostgresPool> database_;
+  std::unique_ptr<PeerRelay> relay_;
+  std::unique_ptr<PostgresPeers> peers_;
   std::unique_ptr<JobStore> store_;
   std::unique_ptr<TrainingStore> training_store_;
   std::unique_ptr<ArtifactStore> artifacts_;
@@ -172,10 +199,7 @@ absl::Status ServerImpl::Open() {
   auto lock = FolderLock::Take(dir);
   if (!lock.ok()) return lock.status();
   lock_ = *std::move(lock);
-  auto stores = OpenSqliteStores(dir + "/svi.db");
-  if (!stores.ok()) return stores.status();
-  store_ = std::move(stores->jobs);
-  training_store_ = std::move(stores->training);
+  if (auto opened = OpenStores(); !opened.ok()) return opened;
   auto artifacts = OpenLocalArtifacts(dir + "/artifacts");
   if (!artifacts.ok()) return artifacts.status();
   artifacts_ = *std::move(artifacts);
@@ -185,14 +209,65 @@ absl::Status ServerImpl::Open() {
   return absl::OkStatus();
 }
 
+absl::Status ServerImpl::OpenStores() {
+  if (!options_.database.empty()) return OpenShared();
+  auto stores = OpenSqliteStores(options_.data_dir + "/svi.db");
+  if (!stores.ok()) return stores.status();
+  store_ = std::move(stores->jobs);
+  training_store_ = std::move(stores->training);
+  return absl::OkStatus();
+}
+
+absl::Status ServerImpl::OpenShared() {
+  PostgresOptions postgres;
+  postgres.url = options_.database;
+  postgres.max_connections = options_.database_connections;
+  if (!options_.database_password_file.empty()) {
+    auto password = ReadPassword(options_.database_password_file);
+    if (!password.ok()) return WithFlag("--database-password-file", password.status());
+    postgres.password = *std::move(password);
+  }
+  auto id = KeepServerId(options_.data_dir);
+  if (!id.ok()) return WithFlag("--data-dir", id.status());
+  postgres.server_id = *id;
+  auto database = OpenPostgres(postgres);
+  if (!database.ok()) return WithFlag("--database", database.status());
+  database_ = *std::move(database);
+  Stores stores = MakePostgresStores(database_);
+  store_ = std::move(stores.jobs);
+  training_store_ = std::move(stores.training);
+  relay_ = std::make_unique<PeerRelay>(*id, &hub_, &training_hub_);
+  hub_.SetRelay(&relay_->videos());
+  training_hub_.SetRelay(&relay_->runs());
+  spdlog::info("the stores are in PostgreSQL; this server is {} there", *id);
+  return absl::OkStatus();
+}
+
+absl::Status ServerImpl::JoinPeers() {
+  if (relay_ == nullptr) return absl::OkStatus();
+  PeerRelay::Handlers handlers;
+  handlers.video_ended = [this](const std::string& id) { dispatcher_->VideoEnded(id); };
+  handlers.run_ended = [this](const std::string& id) { dispatcher_->RunEnded(id); };
+  handlers.clips_wait = [this] { dispatcher_->WorkChanged(); };
+  handlers.runs_wait = [this] { dispatcher_->RunsChanged(); };
+  relay_->SetHandlers(std::move(handlers));
+  PostgresPeersOptions options;
+  options.heartbeat_interval = PeerHeartbeat(options_);
+  options.gone_after = options_.lease_timeout;
+  peers_ = std::make_unique<PostgresPeers>(database_, relay_.get(), &hub_, &training_hub_, options);
+  return peers_->Start();
+}
+
 absl::Status ServerImpl::Listen() {
   DispatcherOptions leases;
   leases.heartbeat_interval = options_.heartbeat_interval;
   leases.lease_timeout = options_.lease_timeout;
   leases.max_attempts = options_.max_attempts;
+  if (relay_ != nullptr) leases.reconcile_interval = PeerHeartbeat(options_);
   const DispatcherParts dispatched = {store_.get(), training_store_.get(), artifacts_.get(),
                                       &hub_,        &training_hub_,        &metrics_};
   dispatcher_ = std::make_unique<Dispatcher>(dispatched, leases);
+  if (auto joined = JoinPeers(); !joined.ok()) return joined;
   if (auto started = dispatcher_->Start(); !started.ok()) return started;
   MakeServices();
 
@@ -235,8 +310,14 @@ void ServerImpl::MakeServices() {
   parts.hub = &hub_;
   parts.metrics = &metrics_;
   parts.joins = joins_.get();
-  parts.work_changed = [this] { dispatcher_->WorkChanged(); };
-  parts.video_ended = [this](const std::string& id) { dispatcher_->VideoEnded(id); };
+  parts.work_changed = [this] {
+    dispatcher_->WorkChanged();
+    if (relay_ != nullptr) relay_->videos().WorkChanged();
+  };
+  parts.video_ended = [this](const std::string& id) {
+    dispatcher_->VideoEnded(id);
+    if (relay_ != nullptr) relay_->videos().Ended(id);
+  };
   parts.list_workers = [this] { return dispatcher_->ListWorkers(); };
   videos_ = std::make_unique<VideoService>(std::move(parts), VideoServiceOptions());
 
@@ -245,8 +326,14 @@ void ServerImpl::MakeServices() {
   training.artifacts = artifacts_.get();
   training.hub = &training_hub_;
   training.metrics = &metrics_;
-  training.runs_changed = [this] { dispatcher_->RunsChanged(); };
-  training.run_ended = [this](const std::string& id) { dispatcher_->RunEnded(id); };
+  training.runs_changed = [this] {
+    dispatcher_->RunsChanged();
+    if (relay_ != nullptr) relay_->runs().WorkChanged();
+  };
+  training.run_ended = [this](const std::string& id) {
+    dispatcher_->RunEnded(id);
+    if (relay_ != nullptr) relay_->runs().Ended(id);
+  };
   training_ = std::make_unique<TrainingService>(std::move(training), TrainingServiceOptions());
 }
 
@@ -260,14 +347,14 @@ void ServerImpl::WatchHealth() {
   absl::MutexLock lock(&mu_);
   while (!mu_.AwaitWithTimeout(absl::Condition(&stopping_), options_.health_interval)) {
     mu_.Unlock();
-    const auto counts = store_->Count();
+    const auto answer = training_store_->ListQueued(1);  // in the same database, and cheap
     mu_.Lock();
-    if (stopping_ || counts.ok() == healthy) continue;
-    healthy = counts.ok();
+    if (stopping_ || answer.ok() == healthy) continue;
+    healthy = answer.ok();
     if (healthy) {
       spdlog::info("the job store answers again");
     } else {
-      spdlog::error("the job store fails: {}", counts.status().ToString());
+      spdlog::error("the job store fails: {}", answer.status().ToString());
     }
     SetHealth(healthy);
   }
@@ -295,6 +382,8 @@ void ServerImpl::Shutdown(absl::Duration grace) {
     grpc_->Wait();
   }
   metrics_.ClearSources();
+  // The leases that are left go to the other servers now.
+  if (peers_ != nullptr) peers_->Stop();
   grpc_.reset();
   videos_.reset();
   training_.reset();

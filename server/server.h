@@ -18,6 +18,14 @@ struct ServerOptions {
   std::string metrics_listen = "127.0.0.1:9464";
   // Where the database and the artifacts are; made if it is not there. One server at a time.
   std::string data_dir;
+  // postgresql://…, see PostgresOptions; empty: SQLite, in data_dir. Servers with the same database work as
+  // one: each has its own data_dir, and they share the artifacts.
+  std::string database;
+  // File with the password of the database, which wins over the one in `database`; empty: none. A line break
+  // at its end is left out.
+  std::string database_password_file;
+  // Connections to the database, besides the one that listens.
+  int database_connections = 8;
   // Answer grpc.reflection.
   bool reflection = true;
   // See DispatcherOptions.

@@ -43,6 +43,9 @@ struct DispatcherOptions {
   uint64_t max_lora_bytes = uint64_t{16} << 30;
   // How often the loop looks at the clock when nothing else happens (real time).
   absl::Duration tick = absl::Milliseconds(500);
+  // Where several servers share the store: how often a server compares its leases with the store's, which
+  // others may have ended or taken, or left to it.
+  absl::Duration reconcile_interval = absl::InfiniteDuration();
   // What time it is; tests put their own here.
   std::function<absl::Time()> clock = [] { return absl::Now(); };
 };

@@ -29,12 +29,9 @@ absl::Status LeaseLedger<Kind>::Start() {
   {
     absl::MutexLock lock(&mu_);
     for (const auto& lease : *leases) {
-      Held& held = Hold(lease.lease, std::string(absl::StripPrefix(lease.worker, "workers/")));
-      held.recovered = true;
-      held.deadline = options_.clock() + options_.lease_timeout;
-      spdlog::info("lease {}: still held by worker {} from before; it may come back", ToString(held.lease),
-                   held.worker_id);
+      TakeOver(lease.lease, std::string(absl::StripPrefix(lease.worker, "workers/")));
     }
+    reconciled_ = options_.clock();
   }
   loop_.Start(options_.tick, [this](bool ticked) {
     if (match_wanted_.exchange(false) || ticked) RunOnce(options_.clock());
@@ -151,6 +148,17 @@ auto LeaseLedger<Kind>::Hold(const Lease& lease, const std::string& worker_id) -
 }
 
 template <typename Kind>
+void LeaseLedger<Kind>::TakeOver(const Lease& lease, const std::string& worker_id) {
+  const auto older = held_.find(JobOf(lease));
+  if (older != held_.end()) Detach(older->second, "LEASE_LOST");
+  Held& held = Hold(lease, worker_id);
+  held.recovered = true;
+  held.deadline = options_.clock() + options_.lease_timeout;
+  spdlog::info("lease {}: still held by worker {} from before; it may come back", ToString(held.lease),
+               held.worker_id);
+}
+
+template <typename Kind>
 auto LeaseLedger<Kind>::Give(Session& session, const Lease& lease, uint32_t attempt, absl::Time now)
     -> Held& {
   Held& held = Hold(lease, session.id);
@@ -222,10 +230,43 @@ void LeaseLedger<Kind>::PublishState(const Session& session) {
 template <typename Kind>
 void LeaseLedger<Kind>::RunOnce(absl::Time now) {
   absl::MutexLock lock(&mu_);
+  Reconcile(now);
   ExpireSilentSessions(now);
   ExpireLeases(now);
   RetryOutcomes();
   if (assigning_) Match(now);
+}
+
+template <typename Kind>
+void LeaseLedger<Kind>::Reconcile(absl::Time now) {
+  if (options_.reconcile_interval == absl::InfiniteDuration()) return;
+  if (now - reconciled_ < options_.reconcile_interval) return;
+  reconciled_ = now;
+  const auto leases = ListHeldLeases();
+  if (!leases.ok()) {
+    spdlog::warn("the store does not list this server's leases: {}", leases.status().ToString());
+    return;
+  }
+  std::map<std::string, Lease> stored;
+  for (const auto& lease : *leases) {
+    stored.emplace(JobOf(lease.lease), lease.lease);
+    // Of a server that has gone; or this one's, of which it did not hear when it took it.
+    if (!IsHeld(lease.lease)) {
+      TakeOver(lease.lease, std::string(absl::StripPrefix(lease.worker, "workers/")));
+    }
+  }
+  std::vector<std::string> gone;
+  for (const auto& [id, held] : held_) {
+    if (held.open() && stored.count(id) == 0) gone.push_back(id);
+  }
+  for (const std::string& id : gone) {
+    Held& held = held_.at(id);
+    spdlog::info("lease {}: worker {}: is not this server's any more", ToString(held.lease), held.worker_id);
+    CountEnd("refused");
+    Detach(held, "LEASE_LOST");
+    held_.erase(id);
+    match_wanted_ = true;
+  }
 }
 
 template <typename Kind>

@@ -71,8 +71,10 @@ class LeaseLedger : public StreamEvents<typename Kind::Incoming, typename Kind::
   LeaseLedger(ArtifactStore* artifacts, DispatcherOptions options)
       : artifacts_(artifacts), options_(std::move(options)) {}
 
-  // What the store holds, asked once.
+  // This server's leases, as the store has them: asked at the start, and every reconcile_interval.
   virtual absl::StatusOr<std::vector<typename Kind::HeldLease>> ListHeldLeases() = 0;
+  // Makes the lease this server's, since its worker, `workers/{id}`, has come here with it.
+  virtual absl::Status Claim(const Lease& lease, const std::string& worker) = 0;
   virtual Held MakeHeld(const Lease& lease, const std::string& worker_id) = 0;
   // A message of a stream that has registered, or the registration: hands it to the functions below. An error
   // ends the stream with that status.
@@ -128,6 +130,8 @@ class LeaseLedger : public StreamEvents<typename Kind::Incoming, typename Kind::
 
   // Workers and their leases.
   Held& Hold(const Lease& lease, const std::string& worker_id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Hold, for a lease that the store says is this server's; its worker has lease_timeout to come with it.
+  void TakeOver(const Lease& lease, const std::string& worker_id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Hold, for a worker that is given the lease now.
   Held& Give(Session& session, const Lease& lease, uint32_t attempt, absl::Time now)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -178,9 +182,13 @@ class LeaseLedger : public StreamEvents<typename Kind::Incoming, typename Kind::
   // It is committed.
   void AcceptResult(Held& held, const Finished& finished) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void SendAccepted(Session& session, const Lease& lease) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Where several servers share the store: takes over what became this server's, and lets go of what is not
+  // its any more.
+  void Reconcile(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // The job was cancelled or deleted.
   void DropJob(const std::string& id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
+  absl::Time reconciled_ ABSL_GUARDED_BY(mu_) = absl::InfinitePast();
   WorkerDirectory directory_;
   TaskLoop loop_;
 };

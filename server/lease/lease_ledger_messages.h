@@ -60,6 +60,8 @@ absl::Status LeaseLedger<Kind>::OnRegister(Session& session, const typename Kind
 template <typename Kind>
 bool LeaseLedger<Kind>::Resume(Session& session, const std::optional<Lease>& holding,
                                Registered* registered) {
+  // From another server, which has gone or was cut off from the worker.
+  if (holding && !IsHeld(*holding) && Claim(*holding, session.name()).ok()) TakeOver(*holding, session.id);
   std::vector<std::string> lost;
   for (auto& [id, held] : held_) {
     const bool failed = std::holds_alternative<JobStore::FailedAttempt>(held.outcome);

@@ -72,6 +72,9 @@ class LeaseManager final : public LeaseLedger<ClipKind> {
   absl::StatusOr<std::vector<JobStore::HeldLease>> ListHeldLeases() override {
     return store_->ListHeldLeases();
   }
+  absl::Status Claim(const Lease& lease, const std::string& worker) override {
+    return store_->ClaimLease(lease, worker);
+  }
   HeldClip MakeHeld(const Lease& lease, const std::string& worker_id) override;
   // Makes both uploads durable and fills in where they are; on an error neither is left.
   [[nodiscard]] absl::Status CommitUploads(HeldClip& held, const v1::ClipDone& done, FinishedClip* finished)

@@ -51,6 +51,9 @@ class TrainingManager final : public LeaseLedger<RunKind> {
   absl::StatusOr<std::vector<TrainingStore::HeldLease>> ListHeldLeases() override {
     return store_->ListHeldRuns();
   }
+  absl::Status Claim(const TrainingLease& lease, const std::string& worker) override {
+    return store_->ClaimRun(lease, worker);
+  }
   HeldRun MakeHeld(const TrainingLease& lease, const std::string& worker_id) override;
   void TellReceived(const HeldRun& held, v1::TrainerRegistered& registered) override;
   bool RecallCommitted(const TrainingLease& lease, v1::TrainerRegistered* registered) override;

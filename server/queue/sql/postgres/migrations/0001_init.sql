@@ -25,6 +25,9 @@ CREATE TABLE videos (
 CREATE INDEX videos_newest ON videos (create_time_us DESC, id DESC);
 CREATE INDEX videos_newest_of_state ON videos (state, create_time_us DESC, id DESC);
 
+-- How many there are in each state.
+CREATE INDEX videos_of_state ON videos (state);
+
 -- Apart from `videos`, so that a change of state does not rewrite up to 16 MiB of prompts.
 CREATE TABLE video_specs (
   video_id TEXT COLLATE "C" NOT NULL PRIMARY KEY REFERENCES videos (id) ON DELETE CASCADE,
