@@ -98,6 +98,29 @@ int main(int argc, char** argv) {
                   "file with the database's password");
   flags.AddInt("database-connections", &options.database_connections,
                "connections to --database at most, 2..1000");
+  flags.AddString("artifacts", &options.storage.artifacts,
+                  "s3://BUCKET[/PREFIX] for pictures, clips and LoRAs; empty: files in --data-dir");
+  flags.AddString("s3-endpoint", &options.storage.s3_endpoint,
+                  "https://HOST[:PORT] of the S3-compatible store; empty: AWS's of --s3-region");
+  flags.AddString("s3-region", &options.storage.s3_region, "region that requests are signed for");
+  flags.AddString("s3-credentials", &options.storage.s3_credentials,
+                  "file with aws_access_key_id and aws_secret_access_key, read again when it changes; empty: "
+                  "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY");
+  flags.AddString("s3-ca", &options.storage.s3_ca,
+                  "PEM file of the authorities that may vouch for --s3-endpoint; empty: the system's");
+  flags.AddRepeated(
+      "retention", &options.storage.retention,
+      "TIME, or TENANT=TIME, for which a video stays after it has ended, e.g. 720h; none: until it is "
+      "deleted");
+  flags.AddBool("retention-dry-run", &options.storage.retention_dry_run,
+                "only log what --retention would delete");
+  flags.AddString(
+      "orphans", &options.storage.orphans,
+      "delete, report or keep artifacts that nothing refers to; empty: delete files, report in S3");
+  flags.AddDuration("orphan-grace", &options.storage.orphan_grace,
+                    "how long an artifact that nothing refers to is left alone after it was stored");
+  flags.AddDuration("sweep-interval", &options.storage.sweep_interval,
+                    "how often retention and orphans are looked after");
   flags.AddBool("reflection", &options.reflection, "answer gRPC reflection, for grpcurl and the like");
   flags.AddDuration("heartbeat-interval", &options.heartbeat_interval, "how often workers send a heartbeat");
   flags.AddDuration("lease-timeout", &options.lease_timeout,

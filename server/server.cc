@@ -22,7 +22,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
-#include "server/artifacts/local_artifacts.h"
 #include "server/lease/dispatcher.h"
 #include "server/metrics/rpc_metrics.h"
 #include "server/metrics/server_metrics.h"
@@ -101,7 +100,7 @@ absl::Status Check(const ServerOptions& options) {
   if (options.shutdown_grace < absl::ZeroDuration()) {
     return absl::InvalidArgumentError("--shutdown-grace: must not be negative");
   }
-  return absl::OkStatus();
+  return MakeSweeperOptions(options.storage).status();
 }
 
 absl::Status WithFlag(const char* flag, const absl::Status& status) {
@@ -160,6 +159,7 @@ class ServerImpl : public Server {
   absl::Status OpenShared();
   // Tells the dispatcher what the other servers tell, and says that this one is there.
   absl::Status JoinPeers();
+  [[nodiscard]] absl::Status StartSweeper();
   // What answers the RPCs, over the stores and the dispatcher.
   void MakeServices();
   void SetHealth(bool serving);
@@ -178,6 +178,7 @@ class ServerImpl : public Server {
   std::unique_ptr<TrainingStore> training_store_;
   std::unique_ptr<ArtifactStore> artifacts_;
   std::unique_ptr<JoinCache> joins_;
+  std::unique_ptr<Sweeper> sweeper_;
   std::unique_ptr<Dispatcher> dispatcher_;
   std::unique_ptr<VideoService> videos_;
   std::unique_ptr<TrainingService> training_;
@@ -200,7 +201,7 @@ absl::Status ServerImpl::Open() {
   if (!lock.ok()) return lock.status();
   lock_ = *std::move(lock);
   if (auto opened = OpenStores(); !opened.ok()) return opened;
-  auto artifacts = OpenLocalArtifacts(dir + "/artifacts");
+  auto artifacts = OpenArtifacts(options_.storage, dir, &metrics_.storage());
   if (!artifacts.ok()) return artifacts.status();
   artifacts_ = *std::move(artifacts);
   auto joins = JoinCache::Open(dir + "/joined");
@@ -300,6 +301,23 @@ absl::Status ServerImpl::Listen() {
   metrics_port_ = *exposed;
   SetHealth(true);
   health_ = std::thread([this] { WatchHealth(); });
+  return StartSweeper();
+}
+
+absl::Status ServerImpl::StartSweeper() {
+  auto options = MakeSweeperOptions(options_.storage);
+  if (!options.ok()) return options.status();
+  SweeperParts parts;
+  parts.jobs = store_.get();
+  parts.training = training_store_.get();
+  parts.artifacts = artifacts_.get();
+  parts.video_deleted = [this](const std::string& id) {
+    hub_.Changed(id);
+    joins_->Forget(absl::StrCat(id, "/"));
+  };
+  parts.swept = [this](const SweepCounts& counts) { metrics_.storage().Swept(counts); };
+  sweeper_ = std::make_unique<Sweeper>(parts, *std::move(options));
+  sweeper_->Start();
   return absl::OkStatus();
 }
 
@@ -368,6 +386,7 @@ void ServerImpl::Shutdown(absl::Duration grace) {
     if (grpc_ != nullptr) SetHealth(false);
   }
   if (health_.joinable()) health_.join();
+  if (sweeper_ != nullptr) sweeper_->Stop();
   if (dispatcher_ != nullptr) {
     dispatcher_->StopAssigning();
     if (!dispatcher_->WaitIdle(absl::Now() + grace)) {

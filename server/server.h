@@ -8,6 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "server/storage.h"
 
 namespace svi::server {
 
@@ -26,6 +27,8 @@ struct ServerOptions {
   std::string database_password_file;
   // Connections to the database, besides the one that listens.
   int database_connections = 8;
+  // Where artifacts are, and for how long.
+  StorageOptions storage;
   // Answer grpc.reflection.
   bool reflection = true;
   // See DispatcherOptions.

@@ -41,6 +41,9 @@ struct DispatcherOptions {
   uint64_t max_clip_bytes = uint64_t{2} << 30;
   uint64_t max_carry_bytes = uint64_t{4} << 30;
   uint64_t max_lora_bytes = uint64_t{16} << 30;
+  // Threads that wait for the artifacts' storage, for clips and again for training runs: so many inputs are
+  // read and uploads stored at once.
+  int storage_threads = 16;
   // How often the loop looks at the clock when nothing else happens (real time).
   absl::Duration tick = absl::Milliseconds(500);
   // Where several servers share the store: how often a server compares its leases with the store's, which

@@ -33,6 +33,7 @@ absl::Status LeaseLedger<Kind>::Start() {
     }
     reconciled_ = options_.clock();
   }
+  storage_ = std::make_unique<Executor>(options_.storage_threads);
   loop_.Start(options_.tick, [this](bool ticked) {
     if (match_wanted_.exchange(false) || ticked) RunOnce(options_.clock());
   });
@@ -64,6 +65,7 @@ bool LeaseLedger<Kind>::WaitIdle(absl::Time deadline) const {
 template <typename Kind>
 void LeaseLedger<Kind>::Shutdown() {
   loop_.Stop();
+  storage_.reset();  // after the loop, which gives it work
   absl::MutexLock lock(&mu_);
   for (auto& [key, session] : sessions_) {
     session.stream->Close({grpc::StatusCode::UNAVAILABLE, "the server is stopping"}, /*abort=*/true);
@@ -107,7 +109,7 @@ bool LeaseLedger<Kind>::MessageRead(std::shared_ptr<Stream> stream, Incoming mes
     }
     if (status.ok()) {
       if (session->registered) PublishState(*session);
-      stream->ReadNext();
+      if (!session->reading_paused) stream->ReadNext();
       return;
     }
     spdlog::warn("worker {}: its stream is ended: {}", session->id.empty() ? "(not registered)" : session->id,
@@ -234,7 +236,7 @@ void LeaseLedger<Kind>::RunOnce(absl::Time now) {
   ExpireSilentSessions(now);
   ExpireLeases(now);
   RetryOutcomes();
-  if (assigning_) Match(now);
+  if (assigning_ && now >= storage_paused_until_) Match(now);
 }
 
 template <typename Kind>
@@ -294,7 +296,7 @@ template <typename Kind>
 void LeaseLedger<Kind>::ExpireLeases(absl::Time now) {
   std::vector<std::string> overdue;
   for (const auto& [id, held] : held_) {
-    if (!held.open()) continue;
+    if (!held.open() || held.storing) continue;
     const bool cut_off = held.session == nullptr && now > held.deadline;
     // The worker is there and talks, but not of this: it does not know that it has the lease.
     const bool forgotten =

@@ -4,11 +4,13 @@
 #define SVI_SERVER_LEASE_LEASE_LEDGER_H_
 
 #include <atomic>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -23,12 +25,15 @@
 #include "server/lease/worker_directory.h"
 #include "server/lease/worker_session.h"
 #include "server/lease/worker_stream.h"
+#include "server/rpc/executor.h"
 
 namespace svi::server {
 
-// Thread-safe. Streams post what they read to one loop thread, which does all that blocks (database, disk)
-// and, through it, keeps one message a stream in memory at most. All state is under one mutex, so that
-// RunOnce may also be called from outside of the loop.
+// Thread-safe. Streams post what they read to one loop thread, which does all that blocks (database,
+// appending to uploads) and, through it, keeps one message a stream in memory at most. Only the artifacts'
+// storage, which may be far away, has threads of its own: they read inputs and make uploads durable, and post
+// what came of it to the loop. All state is under one mutex, so that RunOnce may also be called from outside
+// of the loop.
 //
 // The life of a lease: acquired in the store ▸ inputs sent ▸ chunks received ▸ done ▸ committed, or failed at
 // any point. It ends for the worker at once, and for us when the store has taken note; until then it is kept
@@ -125,8 +130,20 @@ class LeaseLedger : public StreamEvents<typename Kind::Incoming, typename Kind::
   [[nodiscard]] bool IsHeld(const Lease& lease) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // The worker did not hear that its lease was committed.
   void AcceptAgain(Session& session, const Lease& lease) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  // The attempt failed because its upload cannot be taken.
+  // The attempt ends because its upload cannot be taken: DATA_LOSS is the worker's or the network's failure.
+  // Any other code is our own storage's: the lease is handed back, since no attempt can help that, and no
+  // leases are given for a while.
   void RefuseUpload(Held& held, const absl::Status& why) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Makes the upload of the lease durable by `store`, which runs on another thread, and commits what it
+  // returns. The worker's stream is not read meanwhile.
+  void StoreUpload(Held& held, std::function<absl::StatusOr<Finished>()> store)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // The storage has failed: no leases for a second, for two if it fails again, and so on up to a minute.
+  void PauseForStorage() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Runs `work` on a thread for what waits for the storage.
+  void RunOnStorage(std::function<void()> work);
+  // Runs `task` on the loop. False: it has stopped.
+  bool PostToLoop(std::function<void()> task) { return loop_.Post(std::move(task)); }
 
   // Workers and their leases.
   Held& Hold(const Lease& lease, const std::string& worker_id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -189,8 +206,14 @@ class LeaseLedger : public StreamEvents<typename Kind::Incoming, typename Kind::
   void DropJob(const std::string& id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   absl::Time reconciled_ ABSL_GUARDED_BY(mu_) = absl::InfinitePast();
+  // What StoreUpload came to.
+  void UploadStored(const Lease& lease, absl::StatusOr<Finished> finished) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
   WorkerDirectory directory_;
   TaskLoop loop_;
+  std::unique_ptr<Executor> storage_;                  // from Start to Shutdown
+  absl::Duration storage_pause_ ABSL_GUARDED_BY(mu_);  // 0: it works
+  absl::Time storage_paused_until_ ABSL_GUARDED_BY(mu_) = absl::InfinitePast();
 };
 
 }  // namespace svi::server

@@ -4,6 +4,8 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -15,6 +17,9 @@
 #include "server/lease/worker_messages.h"
 
 namespace svi::server {
+
+inline constexpr absl::Duration kFirstStoragePause = absl::Seconds(1);
+inline constexpr absl::Duration kLongestStoragePause = absl::Minutes(1);
 
 template <typename Kind>
 absl::Status LeaseLedger<Kind>::OnRegister(Session& session, const typename Kind::Register& message) {
@@ -75,7 +80,7 @@ bool LeaseLedger<Kind>::Resume(Session& session, const std::optional<Lease>& hol
       held.recovered = false;
       session.job = id;
       TellReceived(held, *registered);
-    } else if (held.open()) {
+    } else if (held.open() && !held.storing) {
       lost.push_back(id);
     }
   }
@@ -175,14 +180,64 @@ template <typename Kind>
 void LeaseLedger<Kind>::RefuseUpload(Held& held, const absl::Status& why) {
   spdlog::warn("lease {}: the upload of worker {} is refused: {}", ToString(held.lease), held.worker_id,
                why.ToString());
-  // DATA_LOSS is the worker's or the network's; anything else is our own storage, of which the user learns no
-  // more.
-  auto failure =
-      absl::IsDataLoss(why)
-          ? Failure(why.code(), "UPLOAD_CORRUPT", CleanText(why.message(), kMaxFailureMessageBytes))
-          : Failure(absl::StatusCode::kInternal, "STORAGE_FAILED",
-                    absl::StrCat("The server could not store the ", Kind::kResult, "."));
+  if (absl::IsDataLoss(why)) {
+    EndAttempt(held, Failure(why.code(), "UPLOAD_CORRUPT", CleanText(why.message(), kMaxFailureMessageBytes)),
+               Kind::kRefused);
+    return;
+  }
+  auto failure = Failure(absl::StatusCode::kUnavailable, "STORAGE_FAILED",
+                         absl::StrCat("The server could not store the ", Kind::kResult, "."));
+  failure.handed_back = true;
+  PauseForStorage();
   EndAttempt(held, std::move(failure), Kind::kRefused);
+}
+
+template <typename Kind>
+void LeaseLedger<Kind>::PauseForStorage() {
+  storage_pause_ = std::clamp(2 * storage_pause_, kFirstStoragePause, kLongestStoragePause);
+  storage_paused_until_ = options_.clock() + storage_pause_;
+  spdlog::error("the artifact storage fails: no {} is leased for {}", Kind::kWork,
+                absl::FormatDuration(storage_pause_));
+}
+
+template <typename Kind>
+void LeaseLedger<Kind>::RunOnStorage(std::function<void()> work) {
+  storage_->Submit(std::move(work));
+}
+
+template <typename Kind>
+void LeaseLedger<Kind>::StoreUpload(Held& held, std::function<absl::StatusOr<Finished>()> store) {
+  held.storing = true;
+  held.session->reading_paused = true;
+  RunOnStorage([this, lease = held.lease, stream = held.session->stream, store = std::move(store)] {
+    auto finished = std::make_shared<absl::StatusOr<Finished>>(store());
+    // Once the loop has stopped, what was stored stays behind for the sweeper, and the lease for the next
+    // server.
+    (void)loop_.Post([this, lease, stream, finished] {
+      absl::MutexLock lock(&mu_);
+      UploadStored(lease, *std::move(finished));
+      if (Session* session = Find(stream.get()); session != nullptr) session->reading_paused = false;
+      stream->ReadNext();
+    });
+  });
+}
+
+template <typename Kind>
+void LeaseLedger<Kind>::UploadStored(const Lease& lease, absl::StatusOr<Finished> finished) {
+  if (finished.ok()) storage_pause_ = absl::ZeroDuration();
+  const auto found = held_.find(JobOf(lease));
+  if (found == held_.end() || found->second.lease != lease || !found->second.storing) {
+    if (finished.ok()) Discard(*finished);  // the job was cancelled meanwhile
+    return;
+  }
+  Held& held = found->second;
+  held.storing = false;
+  if (!finished.ok()) {
+    RefuseUpload(held, finished.status());
+    return;
+  }
+  held.outcome = *std::move(finished);
+  Settle(held);
 }
 
 }  // namespace svi::server

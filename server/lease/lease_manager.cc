@@ -112,6 +112,13 @@ absl::Status LeaseManager::Assign(WorkerSession& session, const Leasable& clip,
   if (!leased.ok()) return leased.status();
   HeldClip& held = Give(session, leased->lease, leased->attempt, now);
   held.loras = clip.loras;
+  // Only what the worker surely has is left out: it made the clip before this one, and nothing since.
+  const bool warm = session.last_commit && clip.clip_index > 0 &&
+                    *session.last_commit == std::pair(clip.video_id, clip.clip_index - 1);
+  if (!warm && clip.clip_index > 0 && !leased->carry) {
+    EndAttempt(held, InputFailure(absl::NotFoundError("no carry")), "");
+    return absl::FailedPreconditionError("the carry of the clip before is not in the store");
+  }
 
   v1::ServerMessage message;
   v1::Assign& assign = *message.mutable_assign();
@@ -134,16 +141,13 @@ absl::Status LeaseManager::Assign(WorkerSession& session, const Leasable& clip,
   }
   *assign.mutable_spec() = std::move(leased->spec);
   assign.mutable_spec()->clear_image();
-  // Only what the worker surely has is left out: it made the clip before this one, and nothing since.
-  const bool warm = session.last_commit && clip.clip_index > 0 &&
-                    *session.last_commit == std::pair(clip.video_id, clip.clip_index - 1);
   if (!warm) {
     assign.set_image_bytes(leased->image.size);
-    held.inputs.Add(v1::INPUT_KIND_IMAGE, leased->image);
+    held.inputs->Add(v1::INPUT_KIND_IMAGE, leased->image);
     if (leased->carry) {
       assign.set_carry_bytes(leased->carry->size);
       assign.set_carry_sha256(leased->carry->sha256);
-      held.inputs.Add(v1::INPUT_KIND_CARRY, *leased->carry);
+      held.inputs->Add(v1::INPUT_KIND_CARRY, *leased->carry);
     }
   }
   spdlog::info("lease {}: to worker {}, attempt {}{}", ToString(held.lease), session.id, held.attempt,

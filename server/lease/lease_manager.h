@@ -76,9 +76,15 @@ class LeaseManager final : public LeaseLedger<ClipKind> {
     return store_->ClaimLease(lease, worker);
   }
   HeldClip MakeHeld(const Lease& lease, const std::string& worker_id) override;
-  // Makes both uploads durable and fills in where they are; on an error neither is left.
-  [[nodiscard]] absl::Status CommitUploads(HeldClip& held, const v1::ClipDone& done, FinishedClip* finished)
+  // StoreUpload of both: on an error neither is left. Fills in the rest of `finished`.
+  void StoreClip(HeldClip& held, FinishedClip finished, const v1::ClipDone& done)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // A piece of the inputs is read.
+  void InputRead(const Lease& lease, absl::StatusOr<v1::ArtifactChunk> chunk)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // What the clip starts from is not to be had: for good if it is missing or damaged, else the lease is
+  // handed back.
+  [[nodiscard]] JobStore::FailedAttempt InputFailure(const absl::Status& why) const;
   // The committed clip, if the lease's own upload became it; NOT_FOUND if not.
   [[nodiscard]] absl::StatusOr<FinishedClip> CommittedBy(const Lease& lease);
   void TellReceived(const HeldClip& held, v1::Registered& registered) override;

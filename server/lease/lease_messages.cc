@@ -96,6 +96,7 @@ absl::Status LeaseManager::OnChunk(WorkerSession& session, const v1::ClipChunk& 
   auto held = Current(session, message.lease());
   if (!held.ok()) return held.status();
   if (*held == nullptr) return absl::OkStatus();
+  if ((*held)->storing) return absl::OkStatus();
   ArtifactUpload& upload = message.kind() == v1::ARTIFACT_KIND_CLIP ? (*held)->clip : (*held)->carry;
   const absl::Status appended = upload.Append(message.offset(), message.data());
   if (!appended.ok()) RefuseUpload(**held, appended);
@@ -116,33 +117,26 @@ absl::Status LeaseManager::OnDone(WorkerSession& session, const v1::ClipDone& me
   if (!current.ok()) return current.status();
   if (*current == nullptr) return absl::OkStatus();
   HeldClip& held = **current;
+  if (held.storing) return absl::OkStatus();  // said again, on a new stream
   const absl::Status valid = CheckDone(message);
   if (!valid.ok()) {
     RefuseUpload(held, absl::DataLossError(valid.message()));
     return absl::OkStatus();
   }
   FinishedClip finished;
-  const absl::Status stored = CommitUploads(held, message, &finished);
-  if (!stored.ok()) {
-    RefuseUpload(held, stored);
-    return absl::OkStatus();
-  }
   finished.clip.set_index(parsed->clip_index);
   finished.clip.set_worker(session.name());
   finished.clip.set_frame_count(message.frame_count());
   finished.clip.set_width(message.width());
   finished.clip.set_height(message.height());
   finished.clip.set_fps(message.fps());
-  finished.clip.set_size_bytes(finished.mp4.size);
-  finished.clip.set_sha256(finished.mp4.sha256);
   *finished.clip.mutable_encode_time() = message.encode_time();
   *finished.clip.mutable_denoise_time() = message.denoise_time();
   *finished.clip.mutable_decode_time() = message.decode_time();
   *finished.clip.mutable_mux_time() = message.mux_time();
   if (message.has_measures()) *finished.clip.mutable_measures() = message.measures();
   if (message.has_drift()) *finished.clip.mutable_drift() = message.drift();
-  held.outcome = std::move(finished);
-  Settle(held);
+  StoreClip(held, std::move(finished), message);
   return absl::OkStatus();
 }
 
@@ -155,14 +149,28 @@ void LeaseManager::Reconsider(WorkerSession& session, const HeldClip& held,
 void LeaseManager::PumpInputs(WorkerSession& session) {
   if (!session.job) return;
   HeldClip& held = held_.at(*session.job);
-  if (held.inputs.done()) return;
-  auto chunk = held.inputs.Next();
+  if (held.supplied() || held.reading) return;
+  held.reading = true;
+  RunOnStorage([this, lease = held.lease, inputs = held.inputs] {
+    auto chunk = std::make_shared<absl::StatusOr<v1::ArtifactChunk>>(inputs->Next());
+    (void)PostToLoop([this, lease, chunk] {
+      absl::MutexLock lock(&mu_);
+      InputRead(lease, *std::move(chunk));
+    });
+  });
+}
+
+void LeaseManager::InputRead(const Lease& lease, absl::StatusOr<v1::ArtifactChunk> chunk) {
+  if (!IsHeld(lease)) return;
+  HeldClip& held = held_.at(lease.video_id);
+  held.reading = false;
+  // A worker that was cut off does not get the rest when it is back.
+  if (held.session == nullptr || !held.open()) return;
+  WorkerSession& session = *held.session;
   if (!chunk.ok()) {
-    spdlog::error("lease {}: an input cannot be read: {}", ToString(held.lease), chunk.status().ToString());
-    EndAttempt(held,
-               Failure(absl::StatusCode::kInternal, "INPUT_UNREADABLE",
-                       "The server could not read what the clip starts from."),
-               "LEASE_LOST");
+    spdlog::error("lease {}: an input cannot be read: {}", ToString(lease), chunk.status().ToString());
+    EndAttempt(held, InputFailure(chunk.status()), "LEASE_LOST");
+    if (absl::IsUnavailable(chunk.status())) PauseForStorage();
     PublishState(session);
     return;
   }
@@ -170,8 +178,21 @@ void LeaseManager::PumpInputs(WorkerSession& session) {
   metrics_->BytesServed(chunk->kind() == v1::INPUT_KIND_IMAGE ? "image" : "carry", chunk->data().size());
   v1::ServerMessage message;
   *message.mutable_artifact_chunk() = *std::move(chunk);
-  *message.mutable_artifact_chunk()->mutable_lease() = ToLeaseId(held.lease);
+  *message.mutable_artifact_chunk()->mutable_lease() = ToLeaseId(lease);
   session.stream->Send(std::move(message));
+}
+
+JobStore::FailedAttempt LeaseManager::InputFailure(const absl::Status& why) const {
+  if (absl::IsNotFound(why) || absl::IsDataLoss(why)) {
+    auto lost = Failure(absl::StatusCode::kDataLoss, "INPUT_LOST",
+                        "What the clip starts from is missing or damaged in the server's storage.");
+    lost.permanent = true;
+    return lost;
+  }
+  auto failure = Failure(absl::StatusCode::kUnavailable, "INPUT_UNREADABLE",
+                         "The server could not read what the clip starts from.");
+  failure.handed_back = true;
+  return failure;
 }
 
 }  // namespace svi::server

@@ -11,20 +11,31 @@ namespace svi::server {
 HeldClip LeaseManager::MakeHeld(const Lease& lease, const std::string& worker_id) {
   return HeldClip(lease, worker_id, ArtifactUpload(artifacts_, ClipKey(lease), options_.max_clip_bytes),
                   ArtifactUpload(artifacts_, CarryKey(lease), options_.max_carry_bytes),
-                  InputFeed(artifacts_));
+                  std::make_shared<InputFeed>(artifacts_));
 }
 
-absl::Status LeaseManager::CommitUploads(HeldClip& held, const v1::ClipDone& done, FinishedClip* finished) {
-  auto clip = held.clip.Commit(done.clip_bytes(), done.clip_sha256());
-  if (!clip.ok()) return clip.status();
-  auto carry = held.carry.Commit(done.carry_bytes(), done.carry_sha256());
-  if (!carry.ok()) {
-    DeleteArtifacts({*clip});
-    return carry.status();
-  }
-  finished->mp4 = *std::move(clip);
-  finished->carry = *std::move(carry);
-  return absl::OkStatus();
+void LeaseManager::StoreClip(HeldClip& held, FinishedClip finished, const v1::ClipDone& done) {
+  struct Uploads {
+    ArtifactUpload clip;
+    ArtifactUpload carry;
+    FinishedClip finished;
+  };
+  auto uploads =
+      std::make_shared<Uploads>(Uploads{std::move(held.clip), std::move(held.carry), std::move(finished)});
+  StoreUpload(held, [this, uploads, done]() -> absl::StatusOr<FinishedClip> {
+    auto clip = uploads->clip.Commit(done.clip_bytes(), done.clip_sha256());
+    if (!clip.ok()) return clip.status();
+    auto carry = uploads->carry.Commit(done.carry_bytes(), done.carry_sha256());
+    if (!carry.ok()) {
+      DeleteArtifacts({*clip});
+      return carry.status();
+    }
+    uploads->finished.clip.set_size_bytes(clip->size);
+    uploads->finished.clip.set_sha256(clip->sha256);
+    uploads->finished.mp4 = *std::move(clip);
+    uploads->finished.carry = *std::move(carry);
+    return std::move(uploads->finished);
+  });
 }
 
 absl::StatusOr<FinishedClip> LeaseManager::CommittedBy(const Lease& lease) {
@@ -53,7 +64,7 @@ bool LeaseManager::RecallCommitted(const Lease& lease, v1::Registered* registere
 absl::Status LeaseManager::Commit(const HeldClip& held, const FinishedClip& finished) {
   std::vector<ArtifactRef> obsolete;
   const absl::Status status = store_->CommitClip(held.lease, finished, options_.clock(), &obsolete).status();
-  DeleteArtifacts(obsolete);
+  if (!obsolete.empty()) RunOnStorage([this, obsolete] { DeleteArtifacts(obsolete); });
   return status;
 }
 

@@ -101,7 +101,7 @@ absl::Status TrainingManager::OnChunk(TrainerSession& session, const v1::LoraChu
   if (!valid.ok()) return valid;
   auto held = Current(session, message.lease());
   if (!held.ok()) return held.status();
-  if (*held == nullptr) return absl::OkStatus();
+  if (*held == nullptr || (*held)->storing) return absl::OkStatus();
   const absl::Status appended = (*held)->lora.Append(message.offset(), message.data());
   if (!appended.ok()) RefuseUpload(**held, appended);
   return absl::OkStatus();
@@ -118,23 +118,27 @@ absl::Status TrainingManager::OnDone(TrainerSession& session, const v1::Training
   if (!current.ok()) return current.status();
   if (*current == nullptr) return absl::OkStatus();
   HeldRun& held = **current;
+  if (held.storing) return absl::OkStatus();  // said again, on a new stream
   if (const absl::Status valid = CheckDone(message, held.makes_lora); !valid.ok()) {
     RefuseUpload(held, absl::DataLossError(valid.message()));
     return absl::OkStatus();
   }
   FinishedRun finished;
   finished.progress = message.progress();
-  if (held.makes_lora) {
-    auto lora = held.lora.Commit(message.lora_bytes(), message.lora_sha256());
-    if (!lora.ok()) {
-      RefuseUpload(held, lora.status());
-      return absl::OkStatus();
-    }
-    finished.lora = *std::move(lora);
-    finished.rank = message.rank();
+  if (!held.makes_lora) {
+    held.outcome = std::move(finished);
+    Settle(held);
+    return absl::OkStatus();
   }
-  held.outcome = std::move(finished);
-  Settle(held);
+  finished.rank = message.rank();
+  auto upload = std::make_shared<ArtifactUpload>(std::move(held.lora));
+  StoreUpload(held, [upload, message, finished]() -> absl::StatusOr<FinishedRun> {
+    auto lora = upload->Commit(message.lora_bytes(), message.lora_sha256());
+    if (!lora.ok()) return lora.status();
+    FinishedRun stored = finished;
+    stored.lora = *std::move(lora);
+    return stored;
+  });
   return absl::OkStatus();
 }
 

@@ -40,6 +40,8 @@ struct SessionOf {
   // It has not yet shown that it dropped it: no new lease until then. It named it last at stopping_since.
   bool stopping = false;
   absl::Time stopping_since;
+  // Its upload is being made durable: nothing more is read from the stream until that is done.
+  bool reading_paused = false;
 
   [[nodiscard]] std::string name() const { return "workers/" + id; }
   [[nodiscard]] bool idle() const { return registered && !draining && !job && !stopping; }
@@ -63,6 +65,8 @@ struct HeldOf {
   absl::Time deadline = absl::InfiniteFuture();
   // When the worker named the lease last, or was given the last of its inputs.
   absl::Time last_named = absl::InfinitePast();
+  // Its upload is complete and being made durable, on another thread.
+  bool storing = false;
   // How it ended; set while the store has yet to be told (it is retried in each pass).
   std::variant<std::monostate, typename Kind::Finished, JobStore::FailedAttempt> outcome;
 
@@ -108,7 +112,7 @@ struct WorkerSession : SessionOf<ClipKind> {
 
 struct HeldClip : HeldOf<ClipKind> {
   HeldClip(Lease held, std::string worker, ArtifactUpload clip_upload, ArtifactUpload carry_upload,
-           InputFeed feed)
+           std::shared_ptr<InputFeed> feed)
       : HeldOf(std::move(held), std::move(worker)),
         clip(std::move(clip_upload)),
         carry(std::move(carry_upload)),
@@ -118,10 +122,12 @@ struct HeldClip : HeldOf<ClipKind> {
   std::vector<std::string> loras;
   ArtifactUpload clip;
   ArtifactUpload carry;
-  InputFeed inputs;
+  std::shared_ptr<InputFeed> inputs;
+  // The next piece of the inputs is being read, on another thread, which has `inputs` for itself until then.
+  bool reading = false;
 
   // The worker has been sent all that it needs.
-  [[nodiscard]] bool supplied() const { return inputs.done(); }
+  [[nodiscard]] bool supplied() const { return !reading && inputs->done(); }
 };
 
 }  // namespace svi::server

@@ -154,7 +154,8 @@ class ServerMetrics::Scrape : public prometheus::Collectable {
   Sources sources_ ABSL_GUARDED_BY(mu_);
 };
 
-ServerMetrics::ServerMetrics() : registry_(std::make_shared<prometheus::Registry>()), drift_(*registry_) {
+ServerMetrics::ServerMetrics()
+    : registry_(std::make_shared<prometheus::Registry>()), drift_(*registry_), storage_(*registry_) {
   auto counter = [this](const char* name, const char* help) {
     return &BuildCounter().Name(name).Help(help).Register(*registry_);
   };

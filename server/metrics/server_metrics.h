@@ -19,6 +19,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "server/metrics/drift_metrics.h"
+#include "server/metrics/storage_metrics.h"
 #include "server/queue/job_store.h"
 #include "server/queue/training_store.h"
 #include "svi/v1/resources.pb.h"
@@ -58,6 +59,8 @@ class ServerMetrics {
   void TrainingLeaseExpired();
   // svi_bytes_served_total{kind}: kind is "clip", "video", "image", "carry" or "lora".
   void BytesServed(absl::string_view kind, uint64_t bytes);
+  // What becomes of artifacts.
+  StorageMetrics& storage() { return storage_; }
   // svi_watchers.
   void WatchersChanged(int delta);
   // svi_events_dropped_total.
@@ -89,6 +92,7 @@ class ServerMetrics {
 
   std::shared_ptr<prometheus::Registry> registry_;
   DriftMetrics drift_;
+  StorageMetrics storage_;
   prometheus::Family<prometheus::Counter>* rpc_started_;
   prometheus::Family<prometheus::Counter>* rpc_handled_;
   prometheus::Family<prometheus::Counter>* rpc_received_;

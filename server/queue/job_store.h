@@ -63,7 +63,7 @@ struct LeasedClip {
   uint32_t attempt = 1;
   v1::VideoSpec spec;  // all prompts known now
   ArtifactRef image;
-  std::optional<ArtifactRef> carry;  // of the clip before; nullopt for clip 0
+  std::optional<ArtifactRef> carry;  // of the clip before; nullopt for clip 0, and if it is lost
 };
 
 struct FinishedClip {
@@ -76,6 +76,13 @@ struct VideoPage {
   std::vector<v1::Video> videos;  // newest first, without clips
   std::optional<std::pair<int64_t, std::string>>
       next;  // (create time in µs, id) of the last one; nullopt: no more
+};
+
+// A video that has ended, as retention sees it.
+struct EndedVideo {
+  std::string id;
+  std::string tenant;
+  absl::Time end_time;
 };
 
 // Thread-safe. Every call that changes something is one durable transaction (it has reached the disk when the
@@ -132,8 +139,8 @@ class JobStore {
   // ABORTED if it is not the clip's current one, or not this worker's.
   virtual absl::Status ClaimLease(const Lease& lease, const std::string& worker) = 0;
   // Commits the clip: row, carry, event clip_done, and the next clip leasable / the video WAITING /
-  // SUCCEEDED. ABORTED if the lease is not the current one. Returns the video, and the artifacts that this
-  // replaces (the carry of the clip before).
+  // SUCCEEDED. ABORTED if the lease is not the current one. Returns the video, and the artifacts that nobody
+  // needs any more: the carry of the clip before and, when it was the last clip, its own.
   virtual absl::StatusOr<v1::Video> CommitClip(const Lease& lease, const FinishedClip& clip, absl::Time now,
                                                std::vector<ArtifactRef>* obsolete) = 0;
   // The attempt ended without a clip. Below `max_attempts`: leasable again, event clip_attempt_failed. At
@@ -153,6 +160,12 @@ class JobStore {
     std::string worker;
   };
   virtual absl::StatusOr<std::vector<HeldLease>> ListHeldLeases() = 0;
+
+  // Videos of all tenants that ended before that time, those that ended longest ago first; from behind
+  // `after` on, at most `limit`.
+  virtual absl::StatusOr<std::vector<EndedVideo>> ListEnded(absl::Time before,
+                                                            const std::optional<EndedVideo>& after,
+                                                            int limit) = 0;
 
   // For metrics: videos by state, and clips that are leasable now.
   struct Counts {

@@ -55,6 +55,8 @@ class SqlJobStore final : public JobStore {
   absl::StatusOr<v1::Video> FailLease(const Lease& lease, const FailedAttempt& failure,
                                       absl::Time now) override;
   absl::StatusOr<std::vector<HeldLease>> ListHeldLeases() override;
+  absl::StatusOr<std::vector<EndedVideo>> ListEnded(absl::Time before, const std::optional<EndedVideo>& after,
+                                                    int limit) override;
   absl::StatusOr<Counts> Count() override;
 
  private:

@@ -1,5 +1,6 @@
 // Leases: the calls that the server makes on behalf of workers.
 #include <algorithm>
+#include <iterator>
 
 #include "absl/strings/str_cat.h"
 #include "server/queue/plan.h"
@@ -103,10 +104,7 @@ absl::StatusOr<LeasedClip> SqlJobStore::AcquireLease(const std::string& id, uint
     leased.image = row.image;
     if (clip_index > 0) {
       SVI_ASSIGN_OR_RETURN(const std::optional<ClipRow> before, LoadClip(db, id, clip_index - 1));
-      if (!before.has_value() || before->finished.carry.key.empty()) {
-        return absl::DataLossError("the carry of the clip before is not in the job store");
-      }
-      leased.carry = before->finished.carry;
+      if (before.has_value() && !before->finished.carry.key.empty()) leased.carry = before->finished.carry;
     }
     VideoChange change(db, std::move(row), now);
     SVI_ASSIGN_OR_RETURN(const Transition transition, change.Move(VideoStep::kClipLeased));
@@ -134,7 +132,7 @@ absl::Status SqlJobStore::ClaimLease(const Lease& lease, const std::string& work
 
 absl::StatusOr<v1::Video> SqlJobStore::CommitClip(const Lease& lease, const FinishedClip& clip,
                                                   absl::Time now, std::vector<ArtifactRef>* obsolete) {
-  std::optional<ArtifactRef> carry_before;
+  std::vector<ArtifactRef> unused;
   absl::StatusOr<v1::Video> video = pool_->Write([&](SqlDb& db) -> absl::StatusOr<v1::Video> {
     SVI_RETURN_IF_ERROR(LockVideo(db, lease.video_id));
     SVI_ASSIGN_OR_RETURN(const ClipRow leased, LoadLeasedClip(db, lease));
@@ -147,13 +145,19 @@ absl::StatusOr<v1::Video> SqlJobStore::CommitClip(const Lease& lease, const Fini
     SVI_RETURN_IF_ERROR(change.Emit(std::move(event)));
     SVI_ASSIGN_OR_RETURN(const Transition transition, change.Move(StepAfterCommit(change.video)));
     SVI_RETURN_IF_ERROR(StoreClip(db, lease, transition, done, clip));
-    SVI_ASSIGN_OR_RETURN(carry_before, DropCarryBefore(db, lease));
+    unused.clear();  // of an earlier try
+    SVI_ASSIGN_OR_RETURN(std::optional<ArtifactRef> carry_before, DropCarryBefore(db, lease));
+    if (carry_before.has_value()) unused.push_back(*std::move(carry_before));
+    if (IsFinal(transition.to)) {
+      SVI_RETURN_IF_ERROR(db.Query("drop_carry", lease.video_id, lease.clip_index).Run());
+      unused.push_back(clip.carry);
+    }
     if (transition.to == v1::VIDEO_STATE_QUEUED) SVI_RETURN_IF_ERROR(change.AddReadyClip());
     SVI_RETURN_IF_ERROR(change.Save());
     return ToVideo(change.video);
   });
   // Only when it is durable: the caller deletes these files.
-  if (video.ok() && carry_before.has_value()) obsolete->push_back(*std::move(carry_before));
+  if (video.ok()) std::move(unused.begin(), unused.end(), std::back_inserter(*obsolete));
   return video;
 }
 

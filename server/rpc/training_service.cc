@@ -30,8 +30,9 @@ using RawService =
 
 class TrainingService::Impl : public RawService {
  public:
-  Impl(TrainingHandlers* handlers, const std::atomic<bool>* stopping, Executor* executor, size_t limit)
-      : handlers_(handlers), stopping_(stopping), executor_(executor), limit_(limit) {}
+  Impl(TrainingHandlers* handlers, const std::atomic<bool>* stopping, Executor* executor, Executor* storage,
+       size_t limit)
+      : handlers_(handlers), stopping_(stopping), executor_(executor), storage_(storage), limit_(limit) {}
 
   RawUnary* CreateTrainingRun(CallbackServerContext* context, const ByteBuffer* in,
                               ByteBuffer* out) override {
@@ -54,7 +55,7 @@ class TrainingService::Impl : public RawService {
     return Run(context, in, out, &TrainingHandlers::ListLoras);
   }
   RawUnary* DeleteLora(CallbackServerContext* context, const ByteBuffer* in, ByteBuffer* out) override {
-    return Run(context, in, out, &TrainingHandlers::DeleteLora);
+    return RunUnary(context, in, out, handlers_, &TrainingHandlers::DeleteLora, storage_, limit_);
   }
 
   RawStream* WatchTrainingRun(CallbackServerContext* context, const ByteBuffer* in) override {
@@ -85,7 +86,7 @@ class TrainingService::Impl : public RawService {
     auto open = [handlers = handlers_, name = *name] { return handlers->OpenLora(name); };
     return StreamReactor::Start(
         std::make_unique<LoraDownloadSource>(open, request.offset(), "lora", handlers_->parts().metrics),
-        executor_);
+        storage_);
   }
 
  private:
@@ -97,13 +98,15 @@ class TrainingService::Impl : public RawService {
   TrainingHandlers* const handlers_;
   const std::atomic<bool>* const stopping_;
   Executor* const executor_;
+  Executor* const storage_;
   const size_t limit_;
 };
 
 TrainingService::TrainingService(TrainingParts parts, TrainingServiceOptions options)
     : handlers_(std::move(parts)),
-      impl_(std::make_unique<Impl>(&handlers_, &stopping_, &executor_, options.limit)),
-      executor_(options.threads) {}
+      impl_(std::make_unique<Impl>(&handlers_, &stopping_, &executor_, &storage_, options.limit)),
+      executor_(options.threads),
+      storage_(options.storage_threads) {}
 
 TrainingService::~TrainingService() = default;
 

@@ -15,8 +15,10 @@ class Service;
 namespace svi::server {
 
 struct TrainingServiceOptions {
-  // Threads for store and disk reads of all RPCs.
+  // Threads for what needs the training store alone.
   int threads = 2;
+  // Threads for what reads or deletes LoRAs, whose storage may be slow: nothing else waits for it.
+  int storage_threads = 4;
   // Requests that may wait; more are refused with RESOURCE_EXHAUSTED.
   size_t limit = 10000;
 };
@@ -40,8 +42,9 @@ class TrainingService {
   TrainingHandlers handlers_;
   std::atomic<bool> stopping_{false};
   std::unique_ptr<Impl> impl_;
-  // Last, so that its threads are gone before what they use.
+  // Last, so that their threads are gone before what they use.
   Executor executor_;
+  Executor storage_;
 };
 
 }  // namespace svi::server

@@ -33,9 +33,14 @@ using RawService = Api::WithRawCallbackMethod_WatchVideo<Api::WithRawCallbackMet
 
 class VideoService::Impl : public RawService {
  public:
-  Impl(VideoHandlers* handlers, const std::atomic<bool>* stopping, Executor* executor, Executor* heavy,
-       VideoServiceOptions options)
-      : handlers_(handlers), stopping_(stopping), executor_(executor), heavy_(heavy), options_(options) {}
+  Impl(VideoHandlers* handlers, const std::atomic<bool>* stopping, Executor* executor, Executor* storage,
+       Executor* heavy, VideoServiceOptions options)
+      : handlers_(handlers),
+        stopping_(stopping),
+        executor_(executor),
+        storage_(storage),
+        heavy_(heavy),
+        options_(options) {}
 
   RawUnary* CreateVideo(CallbackServerContext* context, const ByteBuffer* in, ByteBuffer* out) override {
     return RunUnary(context, in, out, handlers_, &VideoHandlers::Create, heavy_, options_.heavy_limit);
@@ -50,7 +55,7 @@ class VideoService::Impl : public RawService {
     return RunUnary(context, in, out, handlers_, &VideoHandlers::Cancel, executor_, options_.limit);
   }
   RawUnary* DeleteVideo(CallbackServerContext* context, const ByteBuffer* in, ByteBuffer* out) override {
-    return RunUnary(context, in, out, handlers_, &VideoHandlers::Delete, executor_, options_.limit);
+    return RunUnary(context, in, out, handlers_, &VideoHandlers::Delete, storage_, options_.limit);
   }
   RawUnary* AppendPrompts(CallbackServerContext* context, const ByteBuffer* in, ByteBuffer* out) override {
     return RunUnary(context, in, out, handlers_, &VideoHandlers::Append, executor_, options_.limit);
@@ -91,7 +96,7 @@ class VideoService::Impl : public RawService {
     };
     return StreamReactor::Start(
         std::make_unique<DownloadSource>(open, request.offset(), "clip", handlers_->parts().metrics),
-        executor_);
+        storage_);
   }
 
   RawStream* DownloadVideo(CallbackServerContext* context, const ByteBuffer* in) override {
@@ -104,7 +109,7 @@ class VideoService::Impl : public RawService {
     };
     return StreamReactor::Start(
         std::make_unique<DownloadSource>(open, request.offset(), "video", handlers_->parts().metrics),
-        executor_, heavy_, options_.heavy_limit);
+        storage_, heavy_, options_.heavy_limit);
   }
 
   RawStream* GenerateVideo(CallbackServerContext* context, const ByteBuffer* in) override {
@@ -116,7 +121,7 @@ class VideoService::Impl : public RawService {
     if (request.has_spec()) create.mutable_spec()->Swap(request.mutable_spec());
     create.set_request_id(request.request_id());
     return StreamReactor::Start(
-        std::make_unique<GenerateSource>(handlers_, stopping_, *caller, std::move(create)), executor_, heavy_,
+        std::make_unique<GenerateSource>(handlers_, stopping_, *caller, std::move(create)), storage_, heavy_,
         options_.heavy_limit);
   }
 
@@ -124,14 +129,16 @@ class VideoService::Impl : public RawService {
   VideoHandlers* const handlers_;
   const std::atomic<bool>* const stopping_;
   Executor* const executor_;
+  Executor* const storage_;
   Executor* const heavy_;
   const VideoServiceOptions options_;
 };
 
 VideoService::VideoService(VideoParts parts, VideoServiceOptions options)
     : handlers_(std::move(parts)),
-      impl_(std::make_unique<Impl>(&handlers_, &stopping_, &executor_, &heavy_, options)),
+      impl_(std::make_unique<Impl>(&handlers_, &stopping_, &executor_, &storage_, &heavy_, options)),
       executor_(options.threads),
+      storage_(options.storage_threads),
       heavy_(options.heavy_threads) {}
 
 VideoService::~VideoService() = default;

@@ -15,8 +15,10 @@ class Service;
 namespace svi::server {
 
 struct VideoServiceOptions {
-  // Threads for store and disk reads of all RPCs.
+  // Threads for what needs the job store alone.
   int threads = 4;
+  // Threads for what reads or deletes artifacts, whose storage may be slow: nothing else waits for it.
+  int storage_threads = 16;
   // Threads for what takes a CPU for long or much memory: decoding pictures, joining videos.
   int heavy_threads = 2;
   // Requests that may wait for those; more are refused with RESOURCE_EXHAUSTED.
@@ -46,6 +48,7 @@ class VideoService {
   std::unique_ptr<Impl> impl_;
   // Last, so that their threads are gone before what they use.
   Executor executor_;
+  Executor storage_;
   Executor heavy_;
 };
 

@@ -97,8 +97,19 @@ TEST_P(JobStoreConformance, GetClip) {
   EXPECT_EQ(store_->GetClip("v", 2).status().code(), StatusCode::kNotFound);
 }
 
+TEST_P(JobStoreConformance, TheLastClipsCarryIsObsoleteAtOnce) {
+  Create("v", {"a"});
+  std::vector<ArtifactRef> obsolete;
+  const Lease only = Acquire("v", 0).lease;
+  ASSERT_TRUE(store_->CommitClip(only, MakeClip(only), Now(), &obsolete).ok());
+  ASSERT_EQ(obsolete.size(), 1);
+  EXPECT_EQ(obsolete[0].key, "v/clip-0.e1.carry");
+  EXPECT_EQ(store_->GetClip("v", 0)->carry.key, "");
+  EXPECT_EQ(store_->GetClip("v", 0)->mp4.key, "v/clip-0.e1.mp4");
+}
+
 TEST_P(JobStoreConformance, CommitNamesTheCarryThatIsObsolete) {
-  Create("v", {"a", "b"});
+  Create("v", {"a", "b", "c"});
   std::vector<ArtifactRef> obsolete;
   const Lease first = Acquire("v", 0).lease;
   ASSERT_TRUE(store_->CommitClip(first, MakeClip(first), Now(), &obsolete).ok());

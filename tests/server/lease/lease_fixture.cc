@@ -221,6 +221,12 @@ bool LeaseTest::Exists(const std::string& key) const {
   return std::filesystem::exists(dir_ / "artifacts" / key);
 }
 
+bool LeaseTest::Vanishes(const std::string& key) const {
+  const absl::Time deadline = absl::Now() + absl::Seconds(30);
+  while (Exists(key) && absl::Now() < deadline) absl::SleepFor(absl::Milliseconds(1));
+  return !Exists(key);
+}
+
 int LeaseTest::PartialFiles() const {
   AwaitTask();
   const auto files = std::filesystem::directory_iterator(dir_ / "artifacts" / ".partial");

@@ -198,6 +198,8 @@ class LeaseTest : public testing::Test {
   // Moves the clock beyond the lease timeout and runs a pass.
   void LetLeasesExpire();
   bool Exists(const std::string& key) const;
+  // Waits until the artifact has been deleted, which the dispatcher does in its own time; false if it is not.
+  bool Vanishes(const std::string& key) const;
   // Files of the ArtifactStore that are half written.
   int PartialFiles() const;
 

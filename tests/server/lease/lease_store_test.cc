@@ -71,6 +71,10 @@ class FlakyStore final : public JobStore {
     return real_->FailLease(lease, failure, now);
   }
   absl::StatusOr<std::vector<HeldLease>> ListHeldLeases() override { return real_->ListHeldLeases(); }
+  absl::StatusOr<std::vector<EndedVideo>> ListEnded(absl::Time before, const std::optional<EndedVideo>& after,
+                                                    int limit) override {
+    return real_->ListEnded(before, after, limit);
+  }
   absl::StatusOr<Counts> Count() override { return real_->Count(); }
 
  private:
