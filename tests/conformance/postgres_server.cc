@@ -130,6 +130,14 @@ std::string PostgresServer::MakeDatabase() {
   return absl::StrCat(Url(), "&options=-csearch_path%3D", schema);
 }
 
+void PostgresServer::MakeUserWithPassword(const std::string& name, const std::string& password) {
+  Psql(Url(), "CREATE ROLE " + name + " SUPERUSER LOGIN PASSWORD '" + password + "'");
+  const std::string rules = DataDir() + "/pg_hba.conf";
+  const std::string before = ReadAll(rules);
+  std::ofstream(rules) << "local all " << name << " scram-sha-256\n" << before;
+  Psql(Url(), "SELECT pg_reload_conf()");
+}
+
 std::string PostgresServer::Psql(const std::string& url, const std::string& sql) {
   return RunTool("psql", {"--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1",
                           "--command=" + sql, url});

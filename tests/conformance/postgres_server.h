@@ -28,6 +28,9 @@ class PostgresServer {
   // The URL of the whole cluster's database, without a schema of its own.
   [[nodiscard]] std::string Url() const;
 
+  // Makes the user `name`, who may do everything, but needs the password. Others need none.
+  void MakeUserWithPassword(const std::string& name, const std::string& password);
+
   // Takes it away as a crash would, and brings it back.
   void Kill();
   void Start();

@@ -4,7 +4,10 @@
 #include <signal.h>
 
 #include <atomic>
+#include <filesystem>
+#include <fstream>
 #include <set>
+#include <sstream>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
@@ -14,6 +17,7 @@
 #include "server/queue/sql_files.h"
 #include "server/queue/sql_migrate.h"
 #include "tests/conformance/postgres_server.h"
+#include "tests/conformance/temp_dir.h"
 
 namespace svi::server {
 namespace {
@@ -247,6 +251,32 @@ TEST_F(PostgresStoreTest, AnErrorNeitherHoldsSqlNorThePassword) {
   const absl::Status status = OpenPostgres(options).status();
   EXPECT_EQ(status.code(), StatusCode::kUnavailable);
   EXPECT_THAT(std::string(status.message()), Not(HasSubstr("secret")));
+}
+
+TEST_F(PostgresStoreTest, ThePasswordIsTheOptionsOrOfPgpassfile) {
+  server().MakeUserWithPassword("guarded", "pass word");
+  PostgresOptions options = Options("a");
+  options.url.replace(options.url.find("svi@"), 4, "guarded@");
+  // The new rule is not read at once.
+  const absl::Time deadline = absl::Now() + absl::Seconds(30);
+  while (OpenPostgres(options).ok() && absl::Now() < deadline) absl::SleepFor(absl::Milliseconds(20));
+  EXPECT_EQ(OpenPostgres(options).status().code(), StatusCode::kUnavailable);
+
+  options.password = "wrong";
+  const absl::Status wrong = OpenPostgres(options).status();
+  EXPECT_EQ(wrong.code(), StatusCode::kUnavailable);
+  EXPECT_THAT(std::string(wrong.message()), HasSubstr("password authentication failed"));
+  options.password = "pass word";
+  EXPECT_TRUE(OpenPostgres(options).ok());
+
+  options.password = "";
+  const TempDir dir;
+  const std::string file = dir.File("pgpass");
+  std::ofstream(file) << "*:*:*:guarded:pass word\n";
+  std::filesystem::permissions(file, std::filesystem::perms::owner_read);
+  setenv("PGPASSFILE", file.c_str(), 1);
+  EXPECT_TRUE(OpenPostgres(options).ok());
+  unsetenv("PGPASSFILE");
 }
 
 TEST(PostgresStatus, Codes) {
