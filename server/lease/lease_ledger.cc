@@ -267,6 +267,7 @@ void LeaseLedger<Kind>::Reconcile(absl::Time now) {
     CountEnd("refused");
     Detach(held, "LEASE_LOST");
     held_.erase(id);
+    Changed(id);
     match_wanted_ = true;
   }
 }
