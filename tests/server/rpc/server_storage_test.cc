@@ -1,13 +1,16 @@
 // The whole server with its artifacts in a real S3-compatible store.
 #include <arpa/inet.h>
 #include <gmock/gmock.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <thread>
 
 #include "server/server.h"
 #include "svi/v1/video_service.grpc.pb.h"
@@ -44,8 +47,8 @@ class ServerStorageTest : public ::testing::Test {
     channel_ = grpc::CreateChannel(server_->address(), grpc::InsecureChannelCredentials());
     stub_ = v1::VideoService::NewStub(channel_);
   }
-  // Queues a video of one clip, makes it, and returns its name.
-  std::string MakeVideo(const std::string& mp4) {
+  // Queues a video of one clip, and returns its name.
+  std::string CreateVideo() {
     v1::CreateVideoRequest request;
     request.mutable_spec()->set_image(SmallPicture());
     request.mutable_spec()->add_prompts("a cat");
@@ -53,13 +56,18 @@ class ServerStorageTest : public ::testing::Test {
     v1::Video video;
     const auto status = stub_->CreateVideo(&context, request, &video);
     EXPECT_TRUE(status.ok()) << status.error_message();
+    return video.name();
+  }
+  // The same, and makes its clip.
+  std::string MakeVideo(const std::string& mp4) {
+    const std::string name = CreateVideo();
     ScriptedWorker worker(channel_);
     worker.Register("w1");
     const Job job = worker.TakeJob();
     EXPECT_EQ(job.image, SmallPicture());
     worker.Upload(job.assign.lease(), mp4, "carry");
     worker.ExpectAccepted(job.assign.lease());
-    return video.name();
+    return name;
   }
   grpc::Status Download(const std::string& name, std::string* bytes) {
     grpc::ClientContext context;
@@ -74,6 +82,7 @@ class ServerStorageTest : public ::testing::Test {
     grpc::ClientContext context;
     v1::GetVideoRequest request;
     request.set_name(name);
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
     v1::Video video;
     return stub_->GetVideo(&context, request, &video).error_code();
   }
@@ -128,6 +137,53 @@ TEST_F(ServerStorageTest, ClipsGoToS3AndComeBackAndDamageIsSeen) {
   const std::string metrics = Metrics();
   EXPECT_THAT(metrics, HasSubstr("svi_artifacts_damaged_total 1"));
   EXPECT_THAT(metrics, HasSubstr("svi_s3_requests_total{outcome=\"200\",request=\"put\"}"));
+}
+
+TEST_F(ServerStorageTest, AnS3ThatDiesWhileAClipIsUploadedCostsNothing) {
+  StartServer();
+  const std::string name = CreateVideo();
+  ScriptedWorker worker(channel_);
+  worker.Register("w1");
+  const Job job = worker.TakeJob();
+  s3_.Kill();
+  const std::string mp4 = Bytes(2'500'000, 'm');
+  worker.Upload(job.assign.lease(), mp4, "carry");
+  // The server tries again and again.
+  while (Metrics().find("svi_s3_requests_total{outcome=\"connection\",request=\"put\"}") ==
+         std::string::npos) {
+    absl::SleepFor(absl::Milliseconds(10));
+  }
+  s3_.Restart();
+  worker.ExpectAccepted(job.assign.lease());
+  std::string bytes;
+  const grpc::Status status = Download(name, &bytes);
+  EXPECT_TRUE(status.ok()) << status.error_message();
+  EXPECT_EQ(bytes, mp4);
+}
+
+TEST_F(ServerStorageTest, WhileS3HangsTheRestAnswers) {
+  StartServer();
+  const std::string mp4 = Bytes(2'500'000, 'm');
+  const std::string name = MakeVideo(mp4);
+  s3_.Signal(SIGSTOP);
+  // More than there are threads for what needs the job store alone.
+  constexpr int kDownloads = 8;
+  std::vector<std::thread> downloads;
+  std::vector<std::string> bytes(kDownloads);
+  for (std::string& each : bytes) {
+    downloads.emplace_back([this, &name, &each] { EXPECT_TRUE(Download(name, &each).ok()); });
+  }
+  const auto started = [this] {
+    const std::string metrics = Metrics();
+    const size_t at = metrics.find("grpc_server_started_total{grpc_method=\"DownloadClip\"");
+    const size_t value = at == std::string::npos ? at : metrics.find("} ", at);
+    return value == std::string::npos ? 0 : std::stoi(metrics.substr(value + 2));
+  };
+  while (started() < kDownloads) absl::SleepFor(absl::Milliseconds(10));
+  EXPECT_EQ(Get(name), grpc::StatusCode::OK);
+  s3_.Signal(SIGCONT);
+  for (std::thread& download : downloads) download.join();
+  for (const std::string& each : bytes) EXPECT_EQ(each, mp4);
 }
 
 TEST_F(ServerStorageTest, RetentionDeletesVideosAndTheirObjects) {
