@@ -241,6 +241,11 @@ absl::Status ServerImpl::OpenShared() {
   hub_.SetRelay(&relay_->videos());
   training_hub_.SetRelay(&relay_->runs());
   spdlog::info("the stores are in PostgreSQL; this server is {} there", *id);
+  if (options_.storage.artifacts.empty()) {
+    spdlog::warn(
+        "artifacts are in --data-dir: another server with this --database would not find them; give both "
+        "--artifacts=s3://...");
+  }
   return absl::OkStatus();
 }
 
