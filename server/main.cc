@@ -121,6 +121,10 @@ int main(int argc, char** argv) {
                     "how long an artifact that nothing refers to is left alone after it was stored");
   flags.AddDuration("sweep-interval", &options.storage.sweep_interval,
                     "how often retention and orphans are looked after");
+  flags.AddString(
+      "tenant-limits", &options.tenant_limits,
+      "file with weights and limits of tenants (svi.v1.TenantLimitsFile as text), read again when it "
+      "changes; empty: no limits");
   flags.AddBool("reflection", &options.reflection, "answer gRPC reflection, for grpcurl and the like");
   flags.AddDuration("heartbeat-interval", &options.heartbeat_interval, "how often workers send a heartbeat");
   flags.AddDuration("lease-timeout", &options.lease_timeout,

@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <map>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -27,6 +28,7 @@
 #include "server/metrics/server_metrics.h"
 #include "server/queue/postgres_stores.h"
 #include "server/queue/sqlite_stores.h"
+#include "server/queue/tenant_table.h"
 #include "server/rpc/join_cache.h"
 #include "server/rpc/training_service.h"
 #include "server/rpc/video_service.h"
@@ -162,6 +164,10 @@ class ServerImpl : public Server {
   [[nodiscard]] absl::Status StartSweeper();
   // What answers the RPCs, over the stores and the dispatcher.
   void MakeServices();
+  // Reads the file of --tenant-limits again if it has changed.
+  void ReloadTenants() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // By tenant, those that no file names together as "other".
+  std::map<std::string, ServerMetrics::TenantClips> CountByTenant() const;
   void SetHealth(bool serving);
   void WatchHealth();
 
@@ -176,6 +182,8 @@ class ServerImpl : public Server {
   std::unique_ptr<PostgresPeers> peers_;
   std::unique_ptr<JobStore> store_;
   std::unique_ptr<TrainingStore> training_store_;
+  std::unique_ptr<TenantTable> tenants_;
+  std::string tenants_error_ ABSL_GUARDED_BY(mu_);  // why the file of --tenant-limits is not used
   std::unique_ptr<ArtifactStore> artifacts_;
   std::unique_ptr<JoinCache> joins_;
   std::unique_ptr<Sweeper> sweeper_;
@@ -200,6 +208,13 @@ absl::Status ServerImpl::Open() {
   auto lock = FolderLock::Take(dir);
   if (!lock.ok()) return lock.status();
   lock_ = *std::move(lock);
+  if (options_.tenant_limits.empty()) {
+    tenants_ = std::make_unique<TenantTable>();
+  } else {
+    auto tenants = TenantTable::Open(options_.tenant_limits);
+    if (!tenants.ok()) return tenants.status();
+    tenants_ = *std::move(tenants);
+  }
   if (auto opened = OpenStores(); !opened.ok()) return opened;
   auto artifacts = OpenArtifacts(options_.storage, dir, &metrics_.storage());
   if (!artifacts.ok()) return artifacts.status();
@@ -269,6 +284,7 @@ absl::Status ServerImpl::Listen() {
   leases.heartbeat_interval = options_.heartbeat_interval;
   leases.lease_timeout = options_.lease_timeout;
   leases.max_attempts = options_.max_attempts;
+  leases.tenant_limits = [this](const std::string& tenant) { return tenants_->Of(tenant); };
   if (relay_ != nullptr) leases.reconcile_interval = PeerHeartbeat(options_);
   const DispatcherParts dispatched = {store_.get(), training_store_.get(), artifacts_.get(),
                                       &hub_,        &training_hub_,        &metrics_};
@@ -297,6 +313,7 @@ absl::Status ServerImpl::Listen() {
   ServerMetrics::Sources sources;
   sources.jobs = [this] { return store_->Count(); };
   sources.workers = [this] { return dispatcher_->ListWorkers(); };
+  sources.tenants = [this] { return CountByTenant(); };
   sources.training = [this] { return training_store_->CountRuns(); };
   sources.trainers = [this] { return dispatcher_->ListTrainers(); };
   metrics_.SetSources(std::move(sources));
@@ -333,14 +350,16 @@ void ServerImpl::MakeServices() {
   parts.hub = &hub_;
   parts.metrics = &metrics_;
   parts.joins = joins_.get();
-  parts.work_changed = [this] {
-    dispatcher_->WorkChanged();
+  parts.video_changed = [this](const std::string& id) {
+    dispatcher_->VideoChanged(id);
     if (relay_ != nullptr) relay_->videos().WorkChanged();
   };
   parts.video_ended = [this](const std::string& id) {
     dispatcher_->VideoEnded(id);
     if (relay_ != nullptr) relay_->videos().Ended(id);
   };
+  parts.tenants = tenants_.get();
+  parts.estimate = [this](const std::string& id) { return dispatcher_->Estimate(id); };
   parts.list_workers = [this] { return dispatcher_->ListWorkers(); };
   videos_ = std::make_unique<VideoService>(std::move(parts), VideoServiceOptions());
 
@@ -360,6 +379,28 @@ void ServerImpl::MakeServices() {
   training_ = std::make_unique<TrainingService>(std::move(training), TrainingServiceOptions());
 }
 
+void ServerImpl::ReloadTenants() {
+  const auto changed = tenants_->Reload();
+  const std::string error = changed.ok() ? "" : std::string(changed.status().message());
+  if (!error.empty() && error != tenants_error_) {
+    spdlog::error("{}; what was read before stays in use", error);
+  }
+  tenants_error_ = error;
+  if (!changed.ok() || !*changed) return;
+  spdlog::info("--tenant-limits: read again");
+  dispatcher_->LimitsChanged();
+}
+
+std::map<std::string, ServerMetrics::TenantClips> ServerImpl::CountByTenant() const {
+  std::map<std::string, ServerMetrics::TenantClips> clips;
+  for (const auto& counts : dispatcher_->CountByTenant()) {
+    ServerMetrics::TenantClips& of = clips[tenants_->IsNamed(counts.tenant) ? counts.tenant : "other"];
+    of.waiting += static_cast<int64_t>(counts.waiting);
+    of.running += static_cast<int64_t>(counts.running);
+  }
+  return clips;
+}
+
 void ServerImpl::SetHealth(bool serving) {
   auto* health = grpc_->GetHealthCheckService();
   for (const char* service : kServices) health->SetServingStatus(service, serving);
@@ -369,6 +410,7 @@ void ServerImpl::WatchHealth() {
   bool healthy = true;
   absl::MutexLock lock(&mu_);
   while (!mu_.AwaitWithTimeout(absl::Condition(&stopping_), options_.health_interval)) {
+    ReloadTenants();
     mu_.Unlock();
     const auto answer = training_store_->ListQueued(1);  // in the same database, and cheap
     mu_.Lock();

@@ -35,6 +35,9 @@ struct ServerOptions {
   absl::Duration heartbeat_interval = absl::Seconds(2);
   absl::Duration lease_timeout = absl::Seconds(10);
   uint32_t max_attempts = 3;
+  // File of a svi.v1.TenantLimitsFile, read again when it changes; empty: every tenant has weight 1, no
+  // limits.
+  std::string tenant_limits;
   // How long Shutdown waits for clips that are being made.
   absl::Duration shutdown_grace = absl::Seconds(30);
   // How often the store is asked whether it answers, for grpc.health.v1.

@@ -35,6 +35,14 @@ void PrintVideo(Reporter& out, const v1::Video& video) {
       video.name(), "\n  state     ", StateName(video.state()), "\n  clips     ", video.clips_done(), " of ",
       video.clips_total(), video.spec().open_ended() && !video.finished() ? ", open-ended" : "",
       "\n  created   ", ShortTime(video.create_time()), "\n  revision  ", video.revision()));
+  if (video.has_estimated_start_time()) {
+    out.Line(
+        absl::StrCat("  next clip ", ShortTime(video.estimated_start_time()), ", as far as can be told"));
+  }
+  if (video.has_estimated_finish_time()) {
+    out.Line(
+        absl::StrCat("  finished  ", ShortTime(video.estimated_finish_time()), ", as far as can be told"));
+  }
   if (video.has_end_time()) out.Line(absl::StrCat("  ended     ", ShortTime(video.end_time())));
   if (video.has_error()) {
     out.Line(absl::StrCat("  error     ", video.error().message(), " (", video.error().reason(), ")"));

@@ -26,7 +26,8 @@ class WorkerApi final : public v1::WorkerService::CallbackService {
 };
 
 Dispatcher::Dispatcher(const DispatcherParts& parts, const DispatcherOptions& options)
-    : leases_(std::make_unique<LeaseManager>(parts.store, parts.training, parts.artifacts, parts.hub,
+    : clock_(options.clock),
+      leases_(std::make_unique<LeaseManager>(parts.store, parts.training, parts.artifacts, parts.hub,
                                              parts.metrics, options)),
       // Clips may wait for a LoRA that is published now.
       trainers_(std::make_unique<TrainingManager>(parts.training, parts.artifacts, parts.training_hub,
@@ -41,17 +42,35 @@ absl::Status Dispatcher::Start() {
   return started.ok() ? trainers_->Start() : started;
 }
 
+void Dispatcher::VideoChanged(const std::string& video_id) { leases_->VideoChanged(video_id); }
+
 void Dispatcher::WorkChanged() { leases_->WorkChanged(); }
 
 void Dispatcher::RunsChanged() { trainers_->WorkChanged(); }
 
-void Dispatcher::VideoEnded(const std::string& video_id) { leases_->JobEnded(video_id); }
+void Dispatcher::VideoEnded(const std::string& video_id) {
+  leases_->JobEnded(video_id);
+  leases_->VideoChanged(video_id);
+}
 
 void Dispatcher::RunEnded(const std::string& run_id) { trainers_->JobEnded(run_id); }
 
 std::vector<v1::Worker> Dispatcher::ListWorkers() const { return leases_->ListWorkers(); }
 
 std::vector<v1::Worker> Dispatcher::ListTrainers() const { return trainers_->ListWorkers(); }
+
+std::optional<VideoEstimate> Dispatcher::Estimate(const std::string& video_id) const {
+  return leases_->queue().Estimate(video_id, clock_());
+}
+
+std::vector<ScheduleIndex::TenantCounts> Dispatcher::CountByTenant() const {
+  return leases_->queue().CountByTenant();
+}
+
+void Dispatcher::LimitsChanged() {
+  leases_->queue().LimitsChanged();
+  leases_->WorkChanged();
+}
 
 void Dispatcher::StopAssigning() {
   leases_->StopAssigning();

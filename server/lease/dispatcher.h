@@ -6,12 +6,15 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "server/queue/schedule_index.h"
+#include "server/queue/tenant.h"
 #include "server/stream/event_hub.h"
 #include "svi/v1/resources.pb.h"
 
@@ -49,6 +52,10 @@ struct DispatcherOptions {
   // Where several servers share the store: how often a server compares its leases with the store's, which
   // others may have ended or taken, or left to it.
   absl::Duration reconcile_interval = absl::InfiniteDuration();
+  // What the tenants may use.
+  std::function<TenantLimits(const std::string& tenant)> tenant_limits = [](const std::string&) {
+    return TenantLimits();
+  };
   // What time it is; tests put their own here.
   std::function<absl::Time()> clock = [] { return absl::Now(); };
 };
@@ -77,7 +84,9 @@ class Dispatcher {
   // starts the loops. An error of the store is returned.
   [[nodiscard]] absl::Status Start();
 
-  // Some clip may have become leasable: call after CreateVideo and AppendPrompts. Returns at once.
+  // The video was made, or its prompts have changed. Returns at once.
+  void VideoChanged(const std::string& video_id);
+  // Clips or videos may have changed that nobody told of; likewise.
   void WorkChanged();
   // Likewise for training runs: call after CreateTrainingRun.
   void RunsChanged();
@@ -90,6 +99,13 @@ class Dispatcher {
   // Workers, and trainers, with an open stream, by name.
   std::vector<v1::Worker> ListWorkers() const;
   std::vector<v1::Worker> ListTrainers() const;
+
+  // When the video's clips will be there; nullopt where that cannot be said.
+  std::optional<VideoEstimate> Estimate(const std::string& video_id) const;
+  // Clips that wait and that are being made, by tenant.
+  std::vector<ScheduleIndex::TenantCounts> CountByTenant() const;
+  // What options.tenant_limits answers has changed.
+  void LimitsChanged();
 
   // No more leases from now on; those that are held go on.
   void StopAssigning();
@@ -113,6 +129,7 @@ class Dispatcher {
   grpc::Service* worker_service();
 
  private:
+  const std::function<absl::Time()> clock_;
   std::unique_ptr<LeaseManager> leases_;
   std::unique_ptr<TrainingManager> trainers_;
   std::unique_ptr<WorkerApi> api_;

@@ -2,6 +2,7 @@
 #ifndef SVI_SERVER_LEASE_LEASE_MANAGER_H_
 #define SVI_SERVER_LEASE_LEASE_MANAGER_H_
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <set>
@@ -11,6 +12,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "server/lease/clip_queue.h"
 #include "server/lease/lease_ledger.h"
 #include "server/metrics/server_metrics.h"
 #include "server/queue/job_store.h"
@@ -28,6 +30,7 @@ class LeaseManager final : public LeaseLedger<ClipKind> {
                ServerMetrics* metrics, DispatcherOptions options)
       : LeaseLedger(artifacts, std::move(options)),
         store_(store),
+        queue_(store, options_.tenant_limits),
         training_(training),
         hub_(hub),
         metrics_(metrics) {}
@@ -36,20 +39,42 @@ class LeaseManager final : public LeaseLedger<ClipKind> {
   // As LeaseLedger; workers with LoRAs have lease_timeout to come back.
   [[nodiscard]] absl::Status Start() ABSL_LOCKS_EXCLUDED(mu_);
 
- private:
-  using PublishedLoras = std::map<std::string, v1::Lora>;  // by name, without "loras/"
+  // Something has changed that nobody told of: a server that shares the store, a LoRA.
+  void WorkChanged();
+  // A client has changed the video.
+  void VideoChanged(const std::string& id);
+  // Its methods that do not read the store may be called from outside.
+  [[nodiscard]] ClipQueue& queue() { return queue_; }
 
-  // lease_manager.cc: the choice.
+ private:
+  // Of the LoRAs that waiting clips need.
+  struct LoraNeeds {
+    std::map<std::string, v1::Lora> published;  // by name, without "loras/": any worker can get these
+    struct Need {
+      std::vector<std::string> loras;  // that are not published: the worker must have them
+      // No worker has them, and none may come back with them. Then any gets the clip: it looks into its
+      // folder once more, and if the file is not there it fails the video, which would wait for ever
+      // otherwise.
+      bool anybody = false;
+    };
+    std::map<std::vector<std::string>, Need> by_set;
+  };
+
+  // lease_choice.cc
   void Match(absl::Time now) override ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  // What the policy is to know of a worker. `wanted` are the LoRAs that some clip needs: no others matter.
-  static WorkerView ViewOf(const WorkerSession& session, const std::set<std::string>& wanted);
-  FleetView ViewFleet(const std::set<std::string>& wanted) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  // Those of the clips' LoRAs that are published; they are taken out of the clips' needs.
-  [[nodiscard]] absl::StatusOr<PublishedLoras> TakePublished(std::vector<Leasable>& clips);
-  // FAILED_PRECONDITION or NOT_FOUND: the clip is not there to be had any more.
-  [[nodiscard]] absl::Status Assign(WorkerSession& session, const Leasable& clip,
-                                    const PublishedLoras& published, absl::Time now)
+  [[nodiscard]] absl::StatusOr<LoraNeeds> FindLoraNeeds(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Whether the worker may be given a clip that needs these LoRAs: it waits for a worker that has them all.
+  static bool MayTake(const WorkerSession& session, const std::vector<std::string>& loras,
+                      const LoraNeeds& needs);
+  void CountWorkers() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Leases the next clip to the worker, if there is one for it. False: the store does not answer.
+  bool GiveClip(WorkerSession& session, const WorkerView& view, const LoraNeeds& needs, absl::Time now)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
+  // lease_manager.cc
+  // FAILED_PRECONDITION or NOT_FOUND: the clip is not there to be had any more.
+  [[nodiscard]] absl::Status Assign(WorkerSession& session, const CurrentClip& clip, const LoraNeeds& needs,
+                                    absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   // lease_messages.cc
   absl::Status Handle(WorkerSession& session, const v1::WorkerMessage& message) override
@@ -93,11 +118,17 @@ class LeaseManager final : public LeaseLedger<ClipKind> {
   void Committed(const HeldClip& held, const FinishedClip& finished) override;
   void Discard(const FinishedClip& finished) override;
   absl::Status StoreFailure(const HeldClip& held, const JobStore::FailedAttempt& failure) override;
-  void Changed(const std::string& id) override { hub_->Changed(id); }
+  void Changed(const std::string& id) override {
+    queue_.Refresh(id, options_.clock());
+    hub_->Changed(id);
+  }
   void CountEnd(const char* outcome) override { metrics_->ClipEnded(outcome); }
   void CountExpiry() override { metrics_->LeaseExpired(); }
 
   JobStore* const store_;
+  ClipQueue queue_;
+  std::atomic<bool> read_on_wanted_{false};
+  absl::Time read_on_at_ ABSL_GUARDED_BY(mu_) = absl::InfinitePast();
   TrainingStore* const training_;
   EventHub* const hub_;
   ServerMetrics* const metrics_;

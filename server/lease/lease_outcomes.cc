@@ -71,6 +71,7 @@ absl::Status LeaseManager::Commit(const HeldClip& held, const FinishedClip& fini
 void LeaseManager::Committed(const HeldClip& held, const FinishedClip& finished) {
   spdlog::info("lease {}: worker {}, attempt {}: committed, {} bytes", ToString(held.lease), held.worker_id,
                held.attempt, finished.mp4.size);
+  queue_.Done(held.lease.video_id, options_.clock());
   metrics_->ClipCommitted(finished.clip);
   if (held.session == nullptr) return;
   held.session->last_commit = {held.lease.video_id, held.lease.clip_index};

@@ -108,6 +108,8 @@ struct WorkerSession : SessionOf<ClipKind> {
   // Its most recent clip on this stream: (video, index). The worker still has this video's picture and carry.
   std::optional<std::pair<std::string, uint32_t>> last_commit;
   uint64_t clips_done = 0;
+  // Those of its newest clip, sorted: they are merged into its weights.
+  std::vector<std::string> merged_loras;
 };
 
 struct HeldClip : HeldOf<ClipKind> {

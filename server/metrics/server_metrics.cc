@@ -8,6 +8,7 @@
 #include <array>
 #include <exception>
 #include <map>
+#include <set>
 #include <sstream>
 #include <thread>
 #include <utility>
@@ -104,7 +105,8 @@ class ServerMetrics::Scrape : public prometheus::Collectable {
         videos_(MakeFamily("svi_videos", "Videos by state.")),
         workers_(MakeFamily("svi_workers", "Connected workers by state.")),
         runs_(MakeFamily("svi_training_runs", "Training runs by state.")),
-        trainers_(MakeFamily("svi_trainers", "Connected workers in training mode, by state.")) {}
+        trainers_(MakeFamily("svi_trainers", "Connected workers in training mode, by state.")),
+        tenants_(MakeFamily("svi_tenant_clips", "Clips that wait or are being made, by tenant.")) {}
 
   void Set(Sources sources) {
     absl::MutexLock lock(&mu_);
@@ -127,6 +129,7 @@ class ServerMetrics::Scrape : public prometheus::Collectable {
     if (sources_.training) SetTraining(sources_.training());
     if (sources_.workers) SetWorkers(workers_, sources_.workers());
     if (sources_.trainers) SetWorkers(trainers_, sources_.trainers());
+    if (sources_.tenants) SetTenants(sources_.tenants());
   }
 
   // When the store fails, the gauges keep their last value; health says that it does.
@@ -143,6 +146,15 @@ class ServerMetrics::Scrape : public prometheus::Collectable {
                "TRAINING_STATE_", v1::TrainingState_Name<v1::TrainingState>);
   }
 
+  void SetTenants(std::map<std::string, TenantClips> clips) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    for (const std::string& tenant : seen_tenants_) clips.try_emplace(tenant);
+    for (const auto& [tenant, counts] : clips) {
+      tenants_.Add({{"tenant", tenant}, {"state", "waiting"}}).Set(static_cast<double>(counts.waiting));
+      tenants_.Add({{"tenant", tenant}, {"state", "running"}}).Set(static_cast<double>(counts.running));
+      seen_tenants_.insert(tenant);
+    }
+  }
+
   const std::shared_ptr<prometheus::Registry> registry_;
   prometheus::Gauge& queue_depth_;
   prometheus::Gauge& loras_;
@@ -150,6 +162,8 @@ class ServerMetrics::Scrape : public prometheus::Collectable {
   prometheus::Family<prometheus::Gauge>& workers_;
   prometheus::Family<prometheus::Gauge>& runs_;
   prometheus::Family<prometheus::Gauge>& trainers_;
+  prometheus::Family<prometheus::Gauge>& tenants_;
+  mutable std::set<std::string> seen_tenants_ ABSL_GUARDED_BY(mu_);  // their gauges go back to 0
   mutable absl::Mutex mu_;
   Sources sources_ ABSL_GUARDED_BY(mu_);
 };
@@ -173,6 +187,10 @@ ServerMetrics::ServerMetrics()
   training_attempts_ =
       counter("svi_training_attempts_total", "Attempts at training runs, by how they ended.");
   bytes_served_ = counter("svi_bytes_served_total", "Bytes of artifacts sent, by kind.");
+  videos_refused_ = counter("svi_videos_refused_total", "Videos refused because a limit was met.");
+  claims_lost_ =
+      &counter("svi_claims_lost_total", "Clips that were not there any more when they were to be leased.")
+           ->Add({});
   lease_expiries_ = &counter("svi_lease_expiries_total", "Leases lost to overdue heartbeats.")->Add({});
   training_lease_expiries_ =
       &counter("svi_training_lease_expiries_total", "Leases of training runs lost to overdue heartbeats.")
@@ -187,6 +205,7 @@ ServerMetrics::ServerMetrics()
   scrape_ = std::make_shared<Scrape>(registry_);
   clips_->Add({{"outcome", "committed"}});
   training_attempts_->Add({{"outcome", "committed"}});
+  for (const char* reason : {"quota", "queue_full"}) videos_refused_->Add({{"reason", reason}});
   for (const char* kind : {"clip", "video", "lora"}) bytes_served_->Add({{"kind", kind}});
   for (const char* stage : {"encode", "denoise", "decode", "mux"})
     stage_seconds_->Add({{"stage", stage}}, kStageBuckets);
@@ -212,6 +231,12 @@ void ServerMetrics::ClipCommitted(const v1::Clip& clip) {
 
 void ServerMetrics::ClipEnded(absl::string_view outcome) {
   clips_->Add({{"outcome", std::string(outcome)}}).Increment();
+}
+
+void ServerMetrics::ClaimLost() { claims_lost_->Increment(); }
+
+void ServerMetrics::VideoRefused(absl::string_view reason) {
+  videos_refused_->Add({{"reason", std::string(reason)}}).Increment();
 }
 
 void ServerMetrics::LeaseExpired() { lease_expiries_->Increment(); }

@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -61,17 +62,28 @@ class ServerMetrics {
   void BytesServed(absl::string_view kind, uint64_t bytes);
   // What becomes of artifacts.
   StorageMetrics& storage() { return storage_; }
+  // svi_claims_lost_total: a clip was not there any more when it was to be leased.
+  void ClaimLost();
+  // svi_videos_refused_total{reason}: "quota" (the tenant's limit) or "queue_full" (the server's).
+  void VideoRefused(absl::string_view reason);
   // svi_watchers.
   void WatchersChanged(int delta);
   // svi_events_dropped_total.
   void EventsDropped(uint64_t count);
 
+  // Clips of some tenants.
+  struct TenantClips {
+    int64_t waiting = 0;
+    int64_t running = 0;
+  };
   // Where gauges come from; asked at each scrape. An empty one leaves its gauges as they are.
   struct Sources {
     std::function<absl::StatusOr<JobStore::Counts>()> jobs;           // svi_videos{state}, svi_queue_depth
     std::function<std::vector<v1::Worker>()> workers;                 // svi_workers{state}
     std::function<absl::StatusOr<TrainingStore::Counts>()> training;  // svi_training_runs{state}, svi_loras
     std::function<std::vector<v1::Worker>()> trainers;                // svi_trainers{state}
+    // svi_tenant_clips{tenant,state}, by the label's value, of which there must be few.
+    std::function<std::map<std::string, TenantClips>()> tenants;
   };
   // ClearSources must be called before what they refer to goes away.
   void SetSources(Sources sources);
@@ -102,6 +114,8 @@ class ServerMetrics {
   prometheus::Family<prometheus::Counter>* clips_;
   prometheus::Family<prometheus::Counter>* training_attempts_;
   prometheus::Family<prometheus::Counter>* bytes_served_;
+  prometheus::Family<prometheus::Counter>* videos_refused_;
+  prometheus::Counter* claims_lost_;
   prometheus::Counter* lease_expiries_;
   prometheus::Counter* training_lease_expiries_;
   prometheus::Counter* events_dropped_;

@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "server/queue/current_clip.h"
 #include "server/queue/tenant.h"
 #include "svi/v1/resources.pb.h"
 
@@ -44,17 +45,6 @@ struct Lease {
   uint64_t epoch = 0;
 
   bool operator==(const Lease&) const = default;
-};
-
-// A clip that may be leased now, as the scheduling policy sees it.
-struct Leasable {
-  std::string video_id;
-  std::string tenant;
-  uint32_t clip_index = 0;
-  int32_t priority = 0;
-  absl::Time ready_since;  // when this clip became leasable
-  absl::Time video_created;
-  std::vector<std::string> loras;  // names that it needs, each once, sorted
 };
 
 // All that a worker needs to make the leased clip.
@@ -125,9 +115,13 @@ class JobStore {
                                                                  int limit) = 0;
   virtual absl::StatusOr<FinishedClip> GetClip(const std::string& id, uint32_t index) = 0;
 
-  // Clips without a lease, of QUEUED videos, best first by (priority desc, ready_since): of those that need
-  // the same LoRAs the best `limit`, so that many that wait for a worker with LoRAs hide none of the others.
-  virtual absl::StatusOr<std::vector<Leasable>> ListLeasable(int limit) = 0;
+  // For the scheduling policy. The current clips of videos with ids after `after` ("": of all), by id.
+  virtual absl::StatusOr<std::vector<CurrentClip>> ListCurrentClips(const std::string& after, int limit) = 0;
+  // nullopt: the video has none, or there is no such video.
+  virtual absl::StatusOr<std::optional<CurrentClip>> FindCurrentClip(const std::string& id) = 0;
+  // Clips that were finished at `since` or later, the newest first.
+  virtual absl::StatusOr<std::vector<ServedClip>> ListServedClips(absl::Time since, int limit) = 0;
+
   // Takes the lease of a leasable clip: new epoch, attempt + 1, video RUNNING, event clip_started.
   // FAILED_PRECONDITION if it is not leasable (any more).
   virtual absl::StatusOr<LeasedClip> AcquireLease(const std::string& id, uint32_t clip_index,

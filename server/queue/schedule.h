@@ -1,53 +1,87 @@
-// Which of the leasable clips a worker gets. A pure function: no clock, no state, no store.
+// The scheduling policy: which of the waiting clips a worker gets. Here is what orders clips and tenants, as
+// pure functions; schedule_index.h keeps the queue in that order.
+//
+// Nothing but what the store holds decides, so every front-end decides alike, before and after a restart.
+//
+// Between tenants: start-time fair queueing. A tenant's tag grows, with each clip that it is given, by the
+// worker-seconds of the clip divided by the tenant's weight; who has the lowest tag is next. A tenant that
+// comes to have a clip waiting starts from the tag of the newest decision: it cannot save up service.
+// Priorities never count between tenants.
+//
+// Within a tenant: the clip with the earliest due time (DueTime below) is next. A due time never changes
+// while the clip waits, so clips age by themselves.
+//
+// A worker that holds what a clip needs may break this order within bounds: see kWarmShare, kWarmBound and
+// kLoraBound.
+//
+// What is guaranteed, while a worker that may take the clip becomes free now and then:
+// 1. No starvation. A clip is passed over only by clips of its own tenant that are due before it, and none is
+//    that became ready more than kLongestWait after it; and by other tenants only until their tags pass its
+//    own tenant's.
+// 2. Fairness. While two tenants have clips waiting all the time that any worker may take, what they are
+//    given, in worker-seconds divided by weight, differs by at most c1/w1 + c2/w2 + 2 * kWarmShare * m: c is
+//    a tenant's longest clip, w its weight, m the mean of recent clips; as far as a clip takes as long as
+//    the one before it. A tenant at its limit, or short of clips, has none waiting in this sense.
+// 3. A tenant that was idle gets its first worker after at most 1 + kWarmShare clips of each other tenant, if
+//    weights and clips are alike; in general, once the others' tags have passed the newest decision's.
+// 4. Endless videos, however many of their tenant and priority, delay a short one by at most the one clip
+//    that is being made when it comes, until they have waited kShortLead longer.
 #ifndef SVI_SERVER_QUEUE_SCHEDULE_H_
 #define SVI_SERVER_QUEUE_SCHEDULE_H_
 
-#include <cstddef>
-#include <optional>
+#include <cstdint>
 #include <string>
 #include <vector>
 
-#include "absl/container/flat_hash_set.h"
 #include "absl/time/time.h"
-#include "absl/types/span.h"
-#include "server/queue/job_store.h"
+#include "server/queue/current_clip.h"
 
 namespace svi::server {
 
 // The worker that asks, as the policy sees it.
 struct WorkerView {
-  std::string id;
   // Videos whose carry and prompt embeddings are still in its memory.
-  absl::flat_hash_set<std::string> warm_videos;
-  // LoRAs in its folder.
-  absl::flat_hash_set<std::string> loras;
+  std::vector<std::string> warm_videos;
+  // LoRAs that are merged into its weights: those of its newest clip, sorted.
+  std::vector<std::string> merged_loras;
 };
 
-// The workers that are connected, as far as it matters to a clip that another of them might take.
-struct FleetView {
-  // The LoRAs of each, the one that asks and the busy ones included.
-  std::vector<absl::flat_hash_set<std::string>> loras;
-  // Until then a worker that is not connected may come back with its LoRAs.
-  absl::Time complete_at = absl::InfinitePast();
+// One level of priority is worth having waited this much longer.
+inline constexpr absl::Duration kWaitPerPriority = absl::Seconds(30);
+
+// A short video has at most this many clips, and an end. Its clips go before those of other videos of equal
+// priority, unless they have waited kShortLead longer.
+inline constexpr uint32_t kShortClips = 8;
+inline constexpr absl::Duration kShortLead = absl::Minutes(30);
+
+// From the lowest priority to the highest, and from a long video to a short one.
+inline constexpr absl::Duration kLongestWait = absl::Minutes(130);
+
+// A warm start saves seconds. It is worth passing over clips of the same tenant that are due up to this much
+// earlier, and a tenant whose tag is lower by up to this many clips of mean length.
+inline constexpr absl::Duration kWarmBound = absl::Seconds(60);
+inline constexpr double kWarmShare = 1;
+
+// Merging LoRAs takes seconds. To have them merged already is worth this much within a tenant.
+inline constexpr absl::Duration kLoraBound = absl::Seconds(30);
+
+// What a clip is taken to cost before any was measured, seconds.
+inline constexpr double kAssumedClipSeconds = 60;
+
+[[nodiscard]] bool IsShort(const CurrentClip& clip);
+
+// When the clip became ready, moved by its priority and its video's length.
+[[nodiscard]] absl::Time DueTime(const CurrentClip& clip);
+
+// A clip's place among those of its tenant. Ties: the older video, then the smaller id.
+struct QueuePlace {
+  absl::Time due;
+  absl::Time video_created;
+  std::string video_id;
+
+  bool operator<(const QueuePlace& other) const;
 };
-
-// Whether the worker may be given the clip. One that needs LoRAs waits for a worker that has them all, as
-// long as there is one, or one may come back. Else any worker gets it: that looks into its folder once more,
-// and if the file is not there it fails the video, which would wait for ever otherwise.
-[[nodiscard]] bool MayTake(const Leasable& clip, const WorkerView& worker, const FleetView& fleet,
-                           absl::Time now);
-
-// How long a clip may be passed over for the sake of a warm one of the same priority. A warm start saves
-// seconds; with no bound, a worker would stay with an endless video for ever.
-inline constexpr absl::Duration kWarmPreferenceBound = absl::Seconds(60);
-
-// Index of the clip to lease, nullopt if there is none. What the worker may not take does not count. Higher
-// priority goes first, always. Among equal priority: the longest-waiting clip of a video that is warm on this
-// worker, unless a colder clip has waited longer than that one and longer than kWarmPreferenceBound; else the
-// clip that has waited longest, so that an endless video, whose clips are always the newest, cannot starve a
-// short one. Ties: the older video, then the smaller id.
-[[nodiscard]] std::optional<size_t> ChooseClip(absl::Span<const Leasable> clips, const WorkerView& worker,
-                                               const FleetView& fleet, absl::Time now);
+[[nodiscard]] QueuePlace PlaceOf(const CurrentClip& clip);
 
 }  // namespace svi::server
 

@@ -45,7 +45,9 @@ class SqlJobStore final : public JobStore {
   absl::StatusOr<std::vector<v1::VideoEvent>> ListEvents(const std::string& id, uint64_t after,
                                                          int limit) override;
   absl::StatusOr<FinishedClip> GetClip(const std::string& id, uint32_t index) override;
-  absl::StatusOr<std::vector<Leasable>> ListLeasable(int limit) override;
+  absl::StatusOr<std::vector<CurrentClip>> ListCurrentClips(const std::string& after, int limit) override;
+  absl::StatusOr<std::optional<CurrentClip>> FindCurrentClip(const std::string& id) override;
+  absl::StatusOr<std::vector<ServedClip>> ListServedClips(absl::Time since, int limit) override;
   absl::StatusOr<LeasedClip> AcquireLease(const std::string& id, uint32_t clip_index,
                                           const std::string& worker, absl::Time now) override;
   absl::Status CheckLease(const Lease& lease) override;

@@ -43,12 +43,13 @@ VideoStep StepAfterCommit(const VideoRow& video) {
 }
 
 absl::Status StoreClip(SqlDb& db, const Lease& lease, const Transition& transition, const v1::Clip& clip,
-                       const FinishedClip& finished) {
+                       const FinishedClip& finished, int64_t now_us) {
   const std::string bytes = clip.SerializeAsString();
   return ExpectOneChange(db.Query("finish_clip", static_cast<int>(transition.clip_to), Blob{bytes},
                                   finished.mp4.key, finished.mp4.size, Blob{finished.mp4.sha256},
                                   finished.carry.key, finished.carry.size, Blob{finished.carry.sha256},
-                                  lease.video_id, lease.clip_index, static_cast<int>(transition.clip_from))
+                                  now_us, lease.video_id, lease.clip_index,
+                                  static_cast<int>(transition.clip_from))
                              .RunAndCountChanges());
 }
 
@@ -108,9 +109,10 @@ absl::StatusOr<LeasedClip> SqlJobStore::AcquireLease(const std::string& id, uint
     }
     VideoChange change(db, std::move(row), now);
     SVI_ASSIGN_OR_RETURN(const Transition transition, change.Move(VideoStep::kClipLeased));
-    SVI_RETURN_IF_ERROR(ExpectOneChange(db.Query("lease_clip", static_cast<int>(transition.clip_to), worker,
-                                                 id, clip_index, static_cast<int>(transition.clip_from))
-                                            .RunAndCountChanges()));
+    SVI_RETURN_IF_ERROR(
+        ExpectOneChange(db.Query("lease_clip", static_cast<int>(transition.clip_to), worker, change.now_us(),
+                                 id, clip_index, static_cast<int>(transition.clip_from))
+                            .RunAndCountChanges()));
     SVI_RETURN_IF_ERROR(change.Emit(ClipStarted(leased.lease, worker, leased.attempt)));
     SVI_RETURN_IF_ERROR(change.Save());
     return leased;
@@ -144,7 +146,7 @@ absl::StatusOr<v1::Video> SqlJobStore::CommitClip(const Lease& lease, const Fini
     *event.mutable_clip_done() = done;
     SVI_RETURN_IF_ERROR(change.Emit(std::move(event)));
     SVI_ASSIGN_OR_RETURN(const Transition transition, change.Move(StepAfterCommit(change.video)));
-    SVI_RETURN_IF_ERROR(StoreClip(db, lease, transition, done, clip));
+    SVI_RETURN_IF_ERROR(StoreClip(db, lease, transition, done, clip, change.now_us()));
     unused.clear();  // of an earlier try
     SVI_ASSIGN_OR_RETURN(std::optional<ArtifactRef> carry_before, DropCarryBefore(db, lease));
     if (carry_before.has_value()) unused.push_back(*std::move(carry_before));

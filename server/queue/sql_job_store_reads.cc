@@ -1,7 +1,4 @@
 // The calls that change nothing.
-#include <algorithm>
-#include <tuple>
-
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "server/queue/sql_job_store.h"
@@ -10,26 +7,22 @@
 namespace svi::server {
 namespace {
 
-// The one row of first_leasable_loras or next_leasable_loras.
-absl::StatusOr<std::optional<std::string>> LeastLoras(Statement row) {
-  SVI_RETURN_IF_ERROR(row.Step().status());
-  if (row.IsNull(0)) return std::optional<std::string>();
-  return std::optional<std::string>(row.Bytes(0));
-}
-
-absl::Status AppendLeasable(SqlDb& db, const std::string& loras, int limit, std::vector<Leasable>& clips) {
-  const std::vector<std::string> names = absl::StrSplit(loras, ',', absl::SkipEmpty());
-  return ForEachRow(db.Query("list_leasable", loras, limit), [&](const Statement& row) {
-    Leasable& clip = clips.emplace_back();
-    clip.video_id = row.Bytes(0);
-    clip.clip_index = static_cast<uint32_t>(row.Int(1));
-    clip.priority = static_cast<int32_t>(row.Int(2));
-    clip.ready_since = absl::FromUnixMicros(row.Int(3));
-    clip.video_created = absl::FromUnixMicros(row.Int(4));
-    clip.tenant = row.Bytes(5);
-    clip.loras = names;
-    return absl::OkStatus();
-  });
+// A row of list_current_clips or find_current_clip.
+CurrentClip ReadCurrentClip(const Statement& row) {
+  CurrentClip clip;
+  clip.video_id = row.Bytes(0);
+  clip.tenant = row.Bytes(1);
+  clip.clip_index = static_cast<uint32_t>(row.Int(2));
+  clip.clips_total = static_cast<uint32_t>(row.Int(3));
+  clip.more_may_come = row.Int(4) == 0;
+  clip.priority = static_cast<int32_t>(row.Int(5));
+  clip.ready_since = absl::FromUnixMicros(row.Int(6));
+  clip.video_created = absl::FromUnixMicros(row.Int(7));
+  clip.loras = absl::StrSplit(row.Bytes(8), ',', absl::SkipEmpty());
+  if (static_cast<ClipState>(row.Int(9)) != ClipState::kLeased) return clip;
+  clip.worker = row.Bytes(10);
+  clip.leased_at = row.IsNull(11) ? clip.ready_since : absl::FromUnixMicros(row.Int(11));
+  return clip;
 }
 
 }  // namespace
@@ -89,19 +82,36 @@ absl::StatusOr<FinishedClip> SqlJobStore::GetClip(const std::string& id, uint32_
   });
 }
 
-absl::StatusOr<std::vector<Leasable>> SqlJobStore::ListLeasable(int limit) {
+absl::StatusOr<std::vector<CurrentClip>> SqlJobStore::ListCurrentClips(const std::string& after, int limit) {
   if (limit < 1) return absl::InvalidArgumentError("limit must be at least 1");
-  return pool_->Read([&](SqlDb& db) -> absl::StatusOr<std::vector<Leasable>> {
-    std::vector<Leasable> clips;
-    SVI_ASSIGN_OR_RETURN(std::optional<std::string> loras, LeastLoras(db.Query("first_leasable_loras")));
-    while (loras.has_value()) {
-      SVI_RETURN_IF_ERROR(AppendLeasable(db, *loras, limit, clips));
-      SVI_ASSIGN_OR_RETURN(loras, LeastLoras(db.Query("next_leasable_loras", *loras)));
-    }
-    std::sort(clips.begin(), clips.end(), [](const Leasable& a, const Leasable& b) {
-      return std::tie(b.priority, a.ready_since, a.video_id) <
-             std::tie(a.priority, b.ready_since, b.video_id);
-    });
+  return pool_->Read([&](SqlDb& db) -> absl::StatusOr<std::vector<CurrentClip>> {
+    std::vector<CurrentClip> clips;
+    SVI_RETURN_IF_ERROR(ForEachRow(db.Query("list_current_clips", after, limit), [&](const Statement& row) {
+      clips.push_back(ReadCurrentClip(row));
+      return absl::OkStatus();
+    }));
+    return clips;
+  });
+}
+
+absl::StatusOr<std::optional<CurrentClip>> SqlJobStore::FindCurrentClip(const std::string& id) {
+  return pool_->Read([&](SqlDb& db) -> absl::StatusOr<std::optional<CurrentClip>> {
+    Statement row = db.Query("find_current_clip", id);
+    SVI_ASSIGN_OR_RETURN(const bool found, row.Step());
+    return found ? std::optional(ReadCurrentClip(row)) : std::nullopt;
+  });
+}
+
+absl::StatusOr<std::vector<ServedClip>> SqlJobStore::ListServedClips(absl::Time since, int limit) {
+  if (limit < 1) return absl::InvalidArgumentError("limit must be at least 1");
+  return pool_->Read([&](SqlDb& db) -> absl::StatusOr<std::vector<ServedClip>> {
+    std::vector<ServedClip> clips;
+    SVI_RETURN_IF_ERROR(
+        ForEachRow(db.Query("list_served_clips", ToMicros(since), limit), [&](const Statement& row) {
+          clips.push_back({row.Bytes(0), row.Bytes(1), absl::FromUnixMicros(row.Int(2)),
+                           absl::FromUnixMicros(row.Int(3))});
+          return absl::OkStatus();
+        }));
     return clips;
   });
 }

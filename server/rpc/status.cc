@@ -125,6 +125,14 @@ absl::Status TooBusy(absl::string_view message) {
   return status;
 }
 
+void SetQuotaFailure(absl::Status* status, absl::string_view subject, absl::string_view description) {
+  google::rpc::QuotaFailure quota;
+  auto* violation = quota.add_violations();
+  violation->set_subject(std::string(subject));
+  violation->set_description(std::string(description));
+  SetDetail(status, quota);
+}
+
 absl::Status WithReason(const absl::Status& status, absl::StatusCode code, absl::string_view reason) {
   google::rpc::ErrorInfo info;
   if (status.code() != code || GetErrorInfo(status, &info)) return status;
@@ -166,6 +174,9 @@ bool GetErrorInfo(const absl::Status& status, google::rpc::ErrorInfo* info) {
 }
 bool GetBadRequest(const absl::Status& status, google::rpc::BadRequest* bad) {
   return GetDetail(status, bad);
+}
+bool GetQuotaFailure(const absl::Status& status, google::rpc::QuotaFailure* quota) {
+  return GetDetail(status, quota);
 }
 bool GetRetryInfo(const absl::Status& status, google::rpc::RetryInfo* retry) {
   return GetDetail(status, retry);

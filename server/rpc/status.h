@@ -30,6 +30,8 @@ absl::Status MakeError(absl::StatusCode code, absl::string_view reason, absl::st
 absl::Status InvalidFields(const std::vector<FieldViolation>& violations);
 // Adds RetryInfo: the caller may try again after `delay`.
 void SetRetryDelay(absl::Status* status, absl::Duration delay);
+// Adds QuotaFailure with one violation: `subject` ("tenant:acme") has met a limit, as `description` says.
+void SetQuotaFailure(absl::Status* status, absl::string_view subject, absl::string_view description);
 // RESOURCE_EXHAUSTED with RetryInfo.
 absl::Status TooBusy(absl::string_view message);
 
@@ -48,6 +50,7 @@ absl::Status FromGrpcStatus(const grpc::Status& status);
 bool GetErrorInfo(const absl::Status& status, google::rpc::ErrorInfo* info);
 bool GetBadRequest(const absl::Status& status, google::rpc::BadRequest* bad);
 bool GetRetryInfo(const absl::Status& status, google::rpc::RetryInfo* retry);
+bool GetQuotaFailure(const absl::Status& status, google::rpc::QuotaFailure* quota);
 
 }  // namespace svi::server
 

@@ -22,12 +22,42 @@ absl::Status VideoError(const absl::Status& status) {
   return WithReason(named, absl::StatusCode::kFailedPrecondition, "WRONG_STATE");
 }
 
+// How long who meets a limit should wait: for about a clip.
+constexpr absl::Duration kFullRetryDelay = absl::Seconds(15);
+
+absl::Status LimitError(const absl::Status& status, const std::string& tenant, ServerMetrics* metrics) {
+  const bool quota = status.GetPayload(kTenantLimitPayload).has_value();
+  absl::Status error = MakeError(status.code(), quota ? "QUOTA_EXCEEDED" : "QUEUE_FULL", status.message());
+  if (quota) SetQuotaFailure(&error, absl::StrCat("tenant:", tenant), status.message());
+  SetRetryDelay(&error, kFullRetryDelay);
+  metrics->VideoRefused(quota ? "quota" : "queue_full");
+  return error;
+}
+
+google::protobuf::Timestamp ToTimestamp(absl::Time time) {
+  google::protobuf::Timestamp timestamp;
+  timestamp.set_seconds(absl::ToUnixSeconds(time));
+  timestamp.set_nanos(
+      static_cast<int32_t>(absl::ToInt64Nanoseconds(time - absl::FromUnixSeconds(timestamp.seconds()))));
+  return timestamp;
+}
+
 std::optional<uint64_t> ExpectedRevision(const auto& request) {
   return request.has_expected_revision() ? std::optional<uint64_t>(request.expected_revision())
                                          : std::nullopt;
 }
 
 }  // namespace
+
+v1::Video VideoHandlers::WithEstimate(v1::Video video) const {
+  if (video.state() != v1::VIDEO_STATE_QUEUED && video.state() != v1::VIDEO_STATE_RUNNING) return video;
+  const auto id = ParseVideoName(video.name());
+  const auto estimate = id.ok() ? parts_.estimate(*id) : std::nullopt;
+  if (!estimate.has_value()) return video;
+  if (estimate->start.has_value()) *video.mutable_estimated_start_time() = ToTimestamp(*estimate->start);
+  if (estimate->finish.has_value()) *video.mutable_estimated_finish_time() = ToTimestamp(*estimate->finish);
+  return video;
+}
 
 absl::Status VideoHandlers::CheckOwner(const CallIdentity& caller, const std::string& id) {
   const auto tenant = parts_.store->TenantOf(id);
@@ -49,6 +79,10 @@ absl::StatusOr<v1::Video> VideoHandlers::Create(const CallIdentity& caller,
   video.image = *image;
   video.spec = request.spec();
   video.spec.clear_image();
+  if (parts_.tenants != nullptr) {
+    video.max_tenant_videos = parts_.tenants->Of(caller.tenant).max_videos;
+    video.max_videos = parts_.tenants->max_videos();
+  }
   bool replayed = false;
   auto created = parts_.store->CreateVideo(video, absl::Now(), &replayed);
   if (!created.ok() || replayed) {
@@ -57,14 +91,17 @@ absl::StatusOr<v1::Video> VideoHandlers::Create(const CallIdentity& caller,
       spdlog::warn("an unused picture stays behind: {}", deleted.ToString());
     }
   }
+  if (absl::IsResourceExhausted(created.status())) {
+    return LimitError(created.status(), caller.tenant, parts_.metrics);
+  }
   if (!created.ok()) {
     return WithReason(created.status(), absl::StatusCode::kAlreadyExists, "REQUEST_ID_REUSED");
   }
   if (!replayed) {
     parts_.hub->Changed(video.id);
-    parts_.work_changed();
+    parts_.video_changed(video.id);
   }
-  return created;
+  return WithEstimate(*std::move(created));
 }
 
 absl::StatusOr<v1::Video> VideoHandlers::Get(const CallIdentity& caller, const v1::GetVideoRequest& request) {
@@ -73,7 +110,7 @@ absl::StatusOr<v1::Video> VideoHandlers::Get(const CallIdentity& caller, const v
   if (const auto owned = CheckOwner(caller, *id); !owned.ok()) return owned;
   auto video = parts_.store->GetVideo(*id);
   if (!video.ok()) return VideoError(video.status());
-  return video;
+  return WithEstimate(*std::move(video));
 }
 
 absl::StatusOr<v1::ListVideosResponse> VideoHandlers::List(const CallIdentity& caller,
@@ -88,7 +125,7 @@ absl::StatusOr<v1::ListVideosResponse> VideoHandlers::List(const CallIdentity& c
   auto page = parts_.store->ListVideos(caller.tenant, states, range->limit, range->after);
   if (!page.ok()) return page.status();
   v1::ListVideosResponse response;
-  for (auto& video : page->videos) *response.add_videos() = std::move(video);
+  for (auto& video : page->videos) *response.add_videos() = WithEstimate(std::move(video));
   if (page->next.has_value()) response.set_next_page_token(MakePageToken(*page->next, filter));
   return response;
 }
@@ -141,8 +178,8 @@ absl::StatusOr<v1::Video> VideoHandlers::Append(const CallIdentity& caller,
   }
   if (!video.ok()) return VideoError(video.status());
   parts_.hub->Changed(*id);
-  parts_.work_changed();
-  return video;
+  parts_.video_changed(*id);
+  return WithEstimate(*std::move(video));
 }
 
 absl::StatusOr<v1::Video> VideoHandlers::Finish(const CallIdentity& caller,
@@ -153,7 +190,8 @@ absl::StatusOr<v1::Video> VideoHandlers::Finish(const CallIdentity& caller,
   auto video = parts_.store->FinishVideo(*id, ExpectedRevision(request), absl::Now());
   if (!video.ok()) return VideoError(video.status());
   parts_.hub->Changed(*id);
-  return video;
+  parts_.video_changed(*id);
+  return WithEstimate(*std::move(video));
 }
 
 absl::StatusOr<v1::ListWorkersResponse> VideoHandlers::Workers(const CallIdentity&,

@@ -5,12 +5,15 @@
 #include <google/protobuf/empty.pb.h>
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "server/artifacts/artifact_store.h"
 #include "server/queue/job_store.h"
+#include "server/queue/schedule_index.h"
+#include "server/queue/tenant_table.h"
 #include "server/rpc/call_identity.h"
 #include "server/rpc/download_source.h"
 #include "server/rpc/join_cache.h"
@@ -26,8 +29,13 @@ struct VideoParts {
   EventHub* hub = nullptr;
   ServerMetrics* metrics = nullptr;
   JoinCache* joins = nullptr;
-  std::function<void()> work_changed = [] {};
+  // Limits on videos; nullptr: none.
+  const TenantTable* tenants = nullptr;
+  std::function<void(const std::string& video_id)> video_changed = [](const std::string&) {};
   std::function<void(const std::string& video_id)> video_ended = [](const std::string&) {};
+  std::function<std::optional<VideoEstimate>(const std::string& video_id)> estimate = [](const std::string&) {
+    return std::optional<VideoEstimate>();
+  };
   std::function<std::vector<v1::Worker>()> list_workers = [] { return std::vector<v1::Worker>(); };
 };
 
@@ -55,6 +63,8 @@ class VideoHandlers {
   const VideoParts& parts() const { return parts_; }
 
  private:
+  // Fills in when its clips will be there.
+  v1::Video WithEstimate(v1::Video video) const;
   // NOT_FOUND, as if there were none, unless the video is the caller's.
   absl::Status CheckOwner(const CallIdentity& caller, const std::string& id);
 

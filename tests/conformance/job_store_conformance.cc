@@ -1,5 +1,8 @@
 #include "tests/conformance/job_store_conformance.h"
 
+#include <algorithm>
+#include <tuple>
+
 #include "absl/strings/str_cat.h"
 
 namespace svi::server {
@@ -100,12 +103,20 @@ std::vector<std::string> JobStoreConformance::Log(const std::string& id) {
   return log;
 }
 
-std::vector<std::string> JobStoreConformance::LeasableIds(int limit) {
-  absl::StatusOr<std::vector<Leasable>> clips = store_->ListLeasable(limit);
+std::vector<CurrentClip> JobStoreConformance::CurrentClips(int limit) {
+  absl::StatusOr<std::vector<CurrentClip>> clips = store_->ListCurrentClips("", limit);
   EXPECT_TRUE(clips.ok()) << clips.status();
+  return clips.ok() ? *std::move(clips) : std::vector<CurrentClip>();
+}
+
+std::vector<std::string> JobStoreConformance::LeasableIds(int limit) {
+  std::vector<CurrentClip> clips = CurrentClips(limit);
+  std::erase_if(clips, [](const CurrentClip& clip) { return clip.leased(); });
+  std::sort(clips.begin(), clips.end(), [](const CurrentClip& a, const CurrentClip& b) {
+    return std::tie(b.priority, a.ready_since, a.video_id) < std::tie(a.priority, b.ready_since, b.video_id);
+  });
   std::vector<std::string> ids;
-  if (!clips.ok()) return ids;
-  for (const Leasable& clip : *clips) ids.push_back(absl::StrCat(clip.video_id, ":", clip.clip_index));
+  for (const CurrentClip& clip : clips) ids.push_back(absl::StrCat(clip.video_id, ":", clip.clip_index));
   return ids;
 }
 

@@ -45,6 +45,8 @@ class JobStoreConformance : public testing::TestWithParam<JobStoreFactory> {
   // One word an event, e.g. "QUEUED", "started 0", "done 0", "failed 0", "prompts"; checks that the sequence
   // has no gap.
   std::vector<std::string> Log(const std::string& id);
+  std::vector<CurrentClip> CurrentClips(int limit = 100);
+  // "id:index" of the clips that wait, by (priority desc, ready_since).
   std::vector<std::string> LeasableIds(int limit = 100);
 
   // Each call is a second later than the one before.

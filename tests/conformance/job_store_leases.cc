@@ -214,7 +214,7 @@ TEST_P(JobStoreConformance, HandingBackDoesNotCountAsAnAttempt) {
   EXPECT_EQ(Events("v")[3].state_changed().state(), v1::VIDEO_STATE_QUEUED);
 }
 
-TEST_P(JobStoreConformance, LeasableClipsComeByPriorityThenByWaiting) {
+TEST_P(JobStoreConformance, AClipWaitsFromWhenItBecameReady) {
   for (const auto& [id, priority] :
        std::vector<std::pair<std::string, int>>{{"low", -1}, {"first", 0}, {"second", 0}, {"high", 9}}) {
     NewVideo video = MakeVideo(id, {"a", "b"});
@@ -222,12 +222,73 @@ TEST_P(JobStoreConformance, LeasableClipsComeByPriorityThenByWaiting) {
     Create(video);
   }
   EXPECT_THAT(LeasableIds(), ElementsAre("high:0", "first:0", "second:0", "low:0"));
-  EXPECT_THAT(LeasableIds(2), ElementsAre("high:0", "first:0"));
   // The next clip and the retried one queue up again.
   MakeOne("first", 0);
   EXPECT_THAT(LeasableIds(), ElementsAre("high:0", "second:0", "first:1", "low:0"));
   ASSERT_TRUE(store_->FailLease(Acquire("second", 0).lease, Failed(), Now()).ok());
   EXPECT_THAT(LeasableIds(), ElementsAre("high:0", "first:1", "second:0", "low:0"));
+}
+
+TEST_P(JobStoreConformance, CurrentClipsTellTheirLeases) {
+  NewVideo open = MakeVideo("b", {"one", "two"});
+  open.spec.set_open_ended(true);
+  Create(open);
+  Create("a", {"one", "two"});
+  Create("c");
+  Create("waiting");
+  ASSERT_TRUE(store_->CancelVideo("c", Now()).ok());
+  const LeasedClip first = Acquire("b", 0);
+  const absl::Time leased_at = now_;
+  std::vector<CurrentClip> clips = CurrentClips();
+  ASSERT_EQ(clips.size(), 3);
+  EXPECT_EQ(clips[0].video_id, "a");
+  EXPECT_EQ(clips[1].video_id, "b");
+  EXPECT_EQ(clips[1].worker, "workers/w1");
+  EXPECT_EQ(clips[1].leased_at, leased_at);
+  EXPECT_TRUE(clips[1].more_may_come);
+  EXPECT_EQ(clips[2].video_id, "waiting");
+  EXPECT_FALSE(clips[2].leased());
+  // By pages, after an id.
+  const auto page = store_->ListCurrentClips("a", 1);
+  ASSERT_TRUE(page.ok()) << page.status();
+  ASSERT_EQ(page->size(), 1);
+  EXPECT_EQ((*page)[0].video_id, "b");
+  // One that is put back is nobody's; the next clip is another.
+  ASSERT_TRUE(store_->FailLease(first.lease, Failed(), Now()).ok());
+  EXPECT_FALSE(store_->FindCurrentClip("b")->value().leased());
+  MakeOne("b", 0);
+  const auto next = store_->FindCurrentClip("b");
+  ASSERT_TRUE(next.ok()) << next.status();
+  ASSERT_TRUE(next->has_value());
+  EXPECT_EQ((*next)->clip_index, 1);
+  EXPECT_EQ((*next)->ready_since, now_);
+  EXPECT_FALSE((*next)->leased());
+  // None is left when all prompts are used up, and when the video has ended, or never was.
+  MakeOne("b", 1);
+  EXPECT_EQ(Get("b").state(), v1::VIDEO_STATE_WAITING);
+  for (const char* id : {"b", "c", "none"}) EXPECT_FALSE(store_->FindCurrentClip(id)->has_value()) << id;
+}
+
+TEST_P(JobStoreConformance, ServedClipsAreListedNewestFirst) {
+  NewVideo video = MakeVideo("v", {"one", "two"});
+  video.tenant = "acme";
+  Create(video);
+  Create("w");
+  MakeOne("v", 0);
+  const absl::Time first_done = now_;
+  MakeOne("w", 0);
+  MakeOne("v", 1);
+  const auto served = store_->ListServedClips(first_done, 10);
+  ASSERT_TRUE(served.ok()) << served.status();
+  ASSERT_EQ(served->size(), 3);
+  EXPECT_EQ((*served)[0].video_id, "v");
+  EXPECT_EQ((*served)[0].tenant, "acme");
+  EXPECT_EQ((*served)[0].done_at, now_);
+  EXPECT_EQ((*served)[0].leased_at, now_ - absl::Seconds(1));
+  EXPECT_EQ((*served)[1].tenant, "default");
+  EXPECT_EQ((*served)[2].done_at, first_done);
+  EXPECT_EQ(store_->ListServedClips(first_done + absl::Microseconds(1), 10)->size(), 2);
+  EXPECT_EQ(store_->ListServedClips(first_done, 1)->size(), 1);
 }
 
 TEST_P(JobStoreConformance, HeldLeasesAreListed) {

@@ -37,14 +37,17 @@ TEST_P(JobStoreConformance, CreateMakesAQueuedVideoWithItsFirstClipLeasable) {
   EXPECT_TRUE(MessageDifferencer::Equals(created, Get("v")));
   EXPECT_THAT(Log("v"), ElementsAre("QUEUED"));
 
-  const absl::StatusOr<std::vector<Leasable>> clips = store_->ListLeasable(10);
-  ASSERT_TRUE(clips.ok()) << clips.status();
-  ASSERT_EQ(clips->size(), 1);
-  EXPECT_EQ((*clips)[0].video_id, "v");
-  EXPECT_EQ((*clips)[0].clip_index, 0);
-  EXPECT_EQ((*clips)[0].priority, 5);
-  EXPECT_EQ((*clips)[0].ready_since, now_);
-  EXPECT_EQ((*clips)[0].video_created, now_);
+  const std::vector<CurrentClip> clips = CurrentClips();
+  ASSERT_EQ(clips.size(), 1);
+  EXPECT_EQ(clips[0].video_id, "v");
+  EXPECT_EQ(clips[0].tenant, "default");
+  EXPECT_EQ(clips[0].clip_index, 0);
+  EXPECT_EQ(clips[0].clips_total, 6);
+  EXPECT_FALSE(clips[0].more_may_come);
+  EXPECT_EQ(clips[0].priority, 5);
+  EXPECT_EQ(clips[0].ready_since, now_);
+  EXPECT_EQ(clips[0].video_created, now_);
+  EXPECT_FALSE(clips[0].leased());
 }
 
 TEST_P(JobStoreConformance, LeasableClipsSayWhichLorasTheyNeed) {
@@ -53,22 +56,10 @@ TEST_P(JobStoreConformance, LeasableClipsSayWhichLorasTheyNeed) {
   for (const char* name : {"wash", "Ink.1", "wash"}) drawn.spec.add_lora()->set_name(name);
   Create(plain);
   Create(drawn);
-  const absl::StatusOr<std::vector<Leasable>> clips = store_->ListLeasable(10);
-  ASSERT_TRUE(clips.ok()) << clips.status();
-  ASSERT_EQ(clips->size(), 2);
-  EXPECT_THAT((*clips)[0].loras, IsEmpty());
-  EXPECT_THAT((*clips)[1].loras, ElementsAre("Ink.1", "wash"));
-}
-
-TEST_P(JobStoreConformance, ClipsOfTheSameLorasHideNoOthers) {
-  for (const char* id : {"a", "b", "c", "d", "e", "f"}) {
-    NewVideo video = MakeVideo(id, {"one"});
-    if (*id < 'e') video.spec.set_priority(9);
-    if (*id < 'e') video.spec.add_lora()->set_name(*id < 'd' ? "ink" : "wash");
-    Create(video);
-  }
-  EXPECT_THAT(LeasableIds(1), ElementsAre("a:0", "d:0", "e:0"));
-  EXPECT_THAT(LeasableIds(2), ElementsAre("a:0", "b:0", "d:0", "e:0", "f:0"));
+  const std::vector<CurrentClip> clips = CurrentClips();
+  ASSERT_EQ(clips.size(), 2);
+  EXPECT_THAT(clips[0].loras, ElementsAre("Ink.1", "wash"));
+  EXPECT_THAT(clips[1].loras, IsEmpty());
 }
 
 TEST_P(JobStoreConformance, CreateKeepsEveryFieldOfTheSpec) {
@@ -181,11 +172,10 @@ TEST_P(JobStoreConformance, EachTenantSeesItsOwnVideos) {
   EXPECT_THAT(names("acme", {v1::VIDEO_STATE_QUEUED}), ElementsAre("videos/a1"));
   EXPECT_THAT(names("default", {}), ElementsAre("videos/d1"));
   EXPECT_THAT(names("nobody", {}), IsEmpty());
-  const absl::StatusOr<std::vector<Leasable>> clips = store_->ListLeasable(10);
-  ASSERT_TRUE(clips.ok()) << clips.status();
-  ASSERT_EQ(clips->size(), 2);
-  EXPECT_EQ((*clips)[0].tenant, "acme");
-  EXPECT_EQ((*clips)[1].tenant, "default");
+  const std::vector<CurrentClip> clips = CurrentClips();
+  ASSERT_EQ(clips.size(), 2);
+  EXPECT_EQ(clips[0].tenant, "acme");
+  EXPECT_EQ(clips[1].tenant, "default");
 }
 
 TEST_P(JobStoreConformance, EachTenantHasItsOwnRequestIds) {
@@ -342,7 +332,7 @@ TEST_P(JobStoreConformance, LimitsBelowOneAreRefused) {
   Create("v");
   EXPECT_EQ(store_->ListVideos(kDefaultTenant, {}, 0, {}).status().code(), StatusCode::kInvalidArgument);
   EXPECT_EQ(store_->ListEvents("v", 0, 0).status().code(), StatusCode::kInvalidArgument);
-  EXPECT_EQ(store_->ListLeasable(-1).status().code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(store_->ListCurrentClips("", 0).status().code(), StatusCode::kInvalidArgument);
 }
 
 TEST_P(JobStoreConformance, CancelEndsAQueuedVideo) {

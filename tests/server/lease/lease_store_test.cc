@@ -46,8 +46,14 @@ class FlakyStore final : public JobStore {
   absl::StatusOr<FinishedClip> GetClip(const std::string& id, uint32_t index) override {
     return real_->GetClip(id, index);
   }
-  absl::StatusOr<std::vector<Leasable>> ListLeasable(int limit) override {
-    return real_->ListLeasable(limit);
+  absl::StatusOr<std::vector<CurrentClip>> ListCurrentClips(const std::string& after, int limit) override {
+    return real_->ListCurrentClips(after, limit);
+  }
+  absl::StatusOr<std::optional<CurrentClip>> FindCurrentClip(const std::string& id) override {
+    return real_->FindCurrentClip(id);
+  }
+  absl::StatusOr<std::vector<ServedClip>> ListServedClips(absl::Time since, int limit) override {
+    return real_->ListServedClips(since, limit);
   }
   absl::StatusOr<LeasedClip> AcquireLease(const std::string& id, uint32_t clip_index,
                                           const std::string& worker, absl::Time now) override {

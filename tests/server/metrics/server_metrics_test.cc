@@ -72,11 +72,15 @@ TEST(ServerMetricsTest, AsksItsSourcesAtEachScrapeOverHttp) {
     return TrainingStore::Counts{{{v1::TRAINING_STATE_RUNNING, queued}}, 3};
   };
   sources.trainers = [&] { return one_worker(v1::WORKER_STATE_DRAINING); };
+  std::map<std::string, ServerMetrics::TenantClips> tenants = {{"acme", {4, 2}}};
+  sources.tenants = [&] { return tenants; };
   metrics.SetSources(std::move(sources));
   const auto port = metrics.Expose("127.0.0.1:0");
   ASSERT_TRUE(port.ok()) << port.status();
   EXPECT_THAT(Get(*port), HasSubstr("svi_queue_depth 5\n"));
   queued = 6;
+  EXPECT_THAT(Get(*port), HasSubstr("svi_tenant_clips{state=\"waiting\",tenant=\"acme\"} 4\n"));
+  tenants = {{"other", {0, 1}}};
   const std::string text = Get(*port);
   EXPECT_THAT(text, HasSubstr("svi_videos{state=\"queued\"} 6\n"));
   EXPECT_THAT(text, HasSubstr("svi_videos{state=\"failed\"} 0\n"));
@@ -86,6 +90,8 @@ TEST(ServerMetricsTest, AsksItsSourcesAtEachScrapeOverHttp) {
   EXPECT_THAT(text, HasSubstr("svi_training_runs{state=\"queued\"} 0\n"));
   EXPECT_THAT(text, HasSubstr("svi_trainers{state=\"draining\"} 1\n"));
   EXPECT_THAT(text, HasSubstr("svi_loras 3\n"));
+  EXPECT_THAT(text, HasSubstr("svi_tenant_clips{state=\"running\",tenant=\"other\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("svi_tenant_clips{state=\"waiting\",tenant=\"acme\"} 0\n"));
 }
 
 }  // namespace

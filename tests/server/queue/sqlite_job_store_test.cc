@@ -1,6 +1,4 @@
 // What is SQLite's own: migrations, a broken file, a full disk, a killed process.
-#include "server/queue/sqlite_stores.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -11,12 +9,14 @@
 
 #include <filesystem>
 #include <fstream>
+#include <map>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "server/queue/sql_files.h"
-#include "server/queue/sqlite_db.h"
 #include "server/queue/sql_migrate.h"
+#include "server/queue/sqlite_db.h"
+#include "server/queue/sqlite_stores.h"
 #include "tests/conformance/temp_dir.h"
 
 namespace svi::server {
@@ -116,7 +116,7 @@ TEST_F(SqliteJobStoreTest, ClipsFromBeforeLorasStayLeasable) {
   }
   const std::unique_ptr<JobStore> store = Open();
   ASSERT_NE(store, nullptr);
-  const absl::StatusOr<std::vector<Leasable>> clips = store->ListLeasable(10);
+  const absl::StatusOr<std::vector<CurrentClip>> clips = store->ListCurrentClips("", 10);
   ASSERT_TRUE(clips.ok()) << clips.status();
   ASSERT_EQ(clips->size(), 1u);
   EXPECT_EQ((*clips)[0].video_id, "old");
@@ -124,22 +124,24 @@ TEST_F(SqliteJobStoreTest, ClipsFromBeforeLorasStayLeasable) {
   EXPECT_TRUE((*clips)[0].loras.empty());
 }
 
-// With a long queue, a pass must not read all of it.
-TEST_F(SqliteJobStoreTest, LeasableClipsAreFoundThroughTheIndex) {
+// With a million videos, what the scheduling policy asks for must not read all of them.
+TEST_F(SqliteJobStoreTest, ClipsAreFoundThroughTheirIndexes) {
   ASSERT_NE(Open(), nullptr);
   absl::StatusOr<NamedQueries> queries = ParseNamedQueries(SqliteQueries());
   ASSERT_TRUE(queries.ok()) << queries.status();
+  const std::map<std::string, std::string> indexes = {
+      {"list_current_clips", "clips_current"}, {"find_current_clip", "clips_current"},
+      {"count_leasable", "clips_current"},     {"list_served_clips", "clips_served"},
+      {"count_active", "videos_active"},       {"count_active_of_tenant", "videos_active"}};
   NamedQueries plans;
-  for (const char* name : {"list_leasable", "first_leasable_loras", "next_leasable_loras"}) {
-    plans[name] = "EXPLAIN QUERY PLAN " + queries->at(name);
-  }
+  for (const auto& [name, index] : indexes) plans[name] = "EXPLAIN QUERY PLAN " + queries->at(name);
   absl::StatusOr<std::unique_ptr<SqliteDb>> db = SqliteDb::Open(path_, plans);
   ASSERT_TRUE(db.ok()) << db.status();
-  for (const auto& [name, sql] : plans) {
+  for (const auto& [name, index] : indexes) {
     Statement rows = (*db)->Query(name);
     std::string plan;
     for (auto more = rows.Step(); more.ok() && *more; more = rows.Step()) plan += rows.Bytes(3) + "\n";
-    EXPECT_THAT(plan, HasSubstr("clips_ready")) << name;
+    EXPECT_THAT(plan, HasSubstr(index)) << name;
     EXPECT_THAT(plan, Not(HasSubstr("TEMP B-TREE"))) << name;
   }
 }

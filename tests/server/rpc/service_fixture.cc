@@ -60,7 +60,7 @@ void ServiceTest::SetUp() {
   parts.hub = hub_.get();
   parts.metrics = metrics_.get();
   parts.joins = joins_.get();
-  parts.work_changed = [this] { work_changed_(); };
+  parts.video_changed = [this](const std::string&) { work_changed_(); };
   parts.video_ended = [this](const std::string& id) { ended_.push_back(id); };
   parts.list_workers = [] {
     v1::Worker worker;

@@ -1,7 +1,12 @@
 // One tenant neither sees nor changes what is another's: every call answers as if it were not there.
 #include <gmock/gmock.h>
 
+#include <fstream>
+
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "server/queue/tenant_table.h"
+#include "server/rpc/status.h"
 #include "server/rpc/training_handlers.h"
 #include "server/rpc/watch_source.h"
 #include "tests/server/rpc/service_fixture.h"
@@ -44,6 +49,17 @@ class TenantTest : public ServiceTest {
     return request;
   }
 
+  void MakeFirstClip(const std::string& id) {
+    const auto leased = store_->AcquireLease(id, 0, "workers/w1", absl::Now());
+    ASSERT_TRUE(leased.ok()) << leased.status();
+    FinishedClip clip;
+    clip.mp4 = artifacts_->Put(id + "/clip", "mp4").value();
+    clip.carry = artifacts_->Put(id + "/carry", "carry").value();
+    std::vector<ArtifactRef> obsolete;
+    const auto committed = store_->CommitClip(leased->lease, clip, absl::Now(), &obsolete);
+    ASSERT_TRUE(committed.ok()) << committed.status();
+  }
+
   std::unique_ptr<VideoHandlers> videos_;
   std::unique_ptr<TrainingHandlers> runs_;
 };
@@ -55,7 +71,7 @@ TEST_F(TenantTest, VideosAreTheirOwnersAlone) {
   const auto video = videos_->Create(kOwner, create);
   ASSERT_TRUE(video.ok()) << video.status();
   EXPECT_EQ(video->tenant(), "acme");
-  MakeClip(video->name());  // through the store
+  MakeFirstClip(Id(video->name()));
   const std::string none = absl::StrCat("video ", video->name());
   ExpectNone(videos_->Get(kOther, Named<v1::GetVideoRequest>(video->name())).status(), none);
   ExpectNone(videos_->Cancel(kOther, Named<v1::CancelVideoRequest>(video->name())).status(), none);
@@ -93,6 +109,65 @@ TEST_F(TenantTest, APageTokenIsOneTenants) {
   request.set_page_token(page->next_page_token());
   EXPECT_TRUE(videos_->List(kOwner, request).ok());
   EXPECT_EQ(videos_->List(kOther, request).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST_F(TenantTest, LimitsRefuseWithWhatAClientNeeds) {
+  const std::string path = dir_ + "/limits";
+  std::ofstream(path) << "max_videos: 3 tenant { name: \"acme\" max_videos: 2 }";
+  const auto tenants = TenantTable::Open(path);
+  ASSERT_TRUE(tenants.ok()) << tenants.status();
+  VideoParts parts = videos_->parts();
+  parts.tenants = tenants->get();
+  VideoHandlers videos(parts);
+  v1::CreateVideoRequest first = Request();
+  first.set_request_id("first");
+  ASSERT_TRUE(videos.Create(kOwner, first).ok());
+  ASSERT_TRUE(videos.Create(kOwner, Request()).ok());
+  const absl::Status quota = videos.Create(kOwner, Request()).status();
+  EXPECT_EQ(quota.code(), absl::StatusCode::kResourceExhausted);
+  google::rpc::ErrorInfo info;
+  ASSERT_TRUE(GetErrorInfo(quota, &info));
+  EXPECT_EQ(info.reason(), "QUOTA_EXCEEDED");
+  google::rpc::QuotaFailure failure;
+  ASSERT_TRUE(GetQuotaFailure(quota, &failure));
+  ASSERT_EQ(failure.violations_size(), 1);
+  EXPECT_EQ(failure.violations(0).subject(), "tenant:acme");
+  EXPECT_THAT(failure.violations(0).description(), testing::HasSubstr("limit of 2"));
+  google::rpc::RetryInfo retry;
+  ASSERT_TRUE(GetRetryInfo(quota, &retry));
+  EXPECT_GT(retry.retry_delay().seconds(), 0);
+  EXPECT_TRUE(videos.Create(kOwner, first).ok());  // a replay makes nothing
+
+  ASSERT_TRUE(videos.Create(kOther, Request()).ok());
+  const absl::Status full = videos.Create(kOther, Request()).status();
+  EXPECT_EQ(full.code(), absl::StatusCode::kResourceExhausted);
+  ASSERT_TRUE(GetErrorInfo(full, &info));
+  EXPECT_EQ(info.reason(), "QUEUE_FULL");
+  EXPECT_TRUE(GetRetryInfo(full, &retry));
+  EXPECT_FALSE(GetQuotaFailure(full, &failure));
+  EXPECT_THAT(metrics_->Text(), testing::HasSubstr("svi_videos_refused_total{reason=\"quota\"} 1"));
+}
+
+TEST_F(TenantTest, AVideoTellsItsEstimate) {
+  VideoParts parts = videos_->parts();
+  const absl::Time start = absl::FromUnixSeconds(2'000'000'000) + absl::Milliseconds(250);
+  parts.estimate = [&](const std::string&) {
+    VideoEstimate estimate;
+    estimate.start = start;
+    estimate.finish = start + absl::Seconds(60);
+    return std::optional(estimate);
+  };
+  VideoHandlers videos(parts);
+  const auto made = videos.Create(kOwner, Request());
+  ASSERT_TRUE(made.ok()) << made.status();
+  EXPECT_EQ(made->estimated_start_time().seconds(), 2'000'000'000);
+  EXPECT_EQ(made->estimated_start_time().nanos(), 250'000'000);
+  EXPECT_EQ(made->estimated_finish_time().seconds(), 2'000'000'060);
+  const auto cancelled = videos.Cancel(kOwner, Named<v1::CancelVideoRequest>(made->name()));
+  ASSERT_TRUE(cancelled.ok()) << cancelled.status();
+  const auto ended = videos.Get(kOwner, Named<v1::GetVideoRequest>(made->name()));
+  ASSERT_TRUE(ended.ok()) << ended.status();
+  EXPECT_FALSE(ended->has_estimated_start_time() || ended->has_estimated_finish_time());
 }
 
 TEST_F(TenantTest, WatchingIsTheOwnersAlone) {

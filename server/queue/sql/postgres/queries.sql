@@ -60,7 +60,7 @@ DELETE FROM videos WHERE id = $1;
 SELECT state, COUNT(*) FROM videos GROUP BY state;
 
 -- name: count_leasable
-SELECT COUNT(*) FROM clips WHERE state = 1;
+SELECT COUNT(*) FROM clips WHERE state IN (1, 2) AND state = 1;
 
 -- name: insert_ready_clip
 INSERT INTO clips (video_id, clip_index, state, priority, ready_since_us, loras) VALUES ($1, $2, 1, $3, $4, $5);
@@ -81,18 +81,26 @@ FROM clips
 WHERE video_id = $1
 ORDER BY clip_index;
 
--- The next set of LoRAs after this one that some clip waits with; each is one step into the index.
--- name: first_leasable_loras
-SELECT MIN(loras) FROM clips WHERE state = 1;
-
--- name: next_leasable_loras
-SELECT MIN(loras) FROM clips WHERE state = 1 AND loras > $1;
-
--- name: list_leasable
-SELECT c.video_id, c.clip_index, c.priority, c.ready_since_us, v.create_time_us, v.tenant
+-- Clips that wait or are being made; a video has one at most.
+-- name: list_current_clips
+SELECT c.video_id, v.tenant, c.clip_index, v.clips_total, v.finished, c.priority, c.ready_since_us, v.create_time_us,
+       c.loras, c.state, c.worker, c.leased_us
 FROM clips c JOIN videos v ON v.id = c.video_id
-WHERE c.state = 1 AND c.loras = $1
-ORDER BY c.priority DESC, c.ready_since_us, c.video_id
+WHERE c.state IN (1, 2) AND c.video_id > $1
+ORDER BY c.video_id
+LIMIT $2;
+
+-- name: find_current_clip
+SELECT c.video_id, v.tenant, c.clip_index, v.clips_total, v.finished, c.priority, c.ready_since_us, v.create_time_us,
+       c.loras, c.state, c.worker, c.leased_us
+FROM clips c JOIN videos v ON v.id = c.video_id
+WHERE c.state IN (1, 2) AND c.video_id = $1;
+
+-- name: list_served_clips
+SELECT c.video_id, v.tenant, c.leased_us, c.done_us
+FROM clips c JOIN videos v ON v.id = c.video_id
+WHERE c.done_us >= $1
+ORDER BY c.done_us DESC
 LIMIT $2;
 
 -- name: list_held_leases
@@ -103,9 +111,9 @@ ORDER BY video_id;
 -- The state is part of each condition: the row must be where the table of transitions says it is.
 
 -- name: lease_clip
-UPDATE clips SET state = $1, epoch = epoch + 1, attempts = attempts + 1, worker = $2,
+UPDATE clips SET state = $1, epoch = epoch + 1, attempts = attempts + 1, worker = $2, leased_us = $3,
                  server = current_setting('svi.server')
-WHERE video_id = $3 AND clip_index = $4 AND state = $5;
+WHERE video_id = $4 AND clip_index = $5 AND state = $6;
 
 -- A lease becomes this server's.
 -- name: claim_clip
@@ -122,8 +130,9 @@ WHERE video_id = $2 AND clip_index = $3 AND state = $4;
 
 -- name: finish_clip
 UPDATE clips
-SET state = $1, clip = $2, mp4_key = $3, mp4_size = $4, mp4_sha256 = $5, carry_key = $6, carry_size = $7, carry_sha256 = $8
-WHERE video_id = $9 AND clip_index = $10 AND state = $11;
+SET state = $1, clip = $2, mp4_key = $3, mp4_size = $4, mp4_sha256 = $5, carry_key = $6, carry_size = $7, carry_sha256 = $8,
+    done_us = $9
+WHERE video_id = $10 AND clip_index = $11 AND state = $12;
 
 -- name: drop_carry
 UPDATE clips SET carry_key = NULL, carry_size = NULL, carry_sha256 = NULL

@@ -72,7 +72,7 @@ DELETE FROM videos WHERE id = ?;
 SELECT state, COUNT(*) FROM videos GROUP BY state;
 
 -- name: count_leasable
-SELECT COUNT(*) FROM clips WHERE state = 1;
+SELECT COUNT(*) FROM clips WHERE state IN (1, 2) AND state = 1;
 
 -- name: insert_ready_clip
 INSERT INTO clips (video_id, clip_index, state, priority, ready_since_us, loras) VALUES (?, ?, 1, ?, ?, ?);
@@ -93,18 +93,26 @@ FROM clips
 WHERE video_id = ?
 ORDER BY clip_index;
 
--- The next set of LoRAs after this one that some clip waits with; each is one step into the index.
--- name: first_leasable_loras
-SELECT MIN(loras) FROM clips WHERE state = 1;
-
--- name: next_leasable_loras
-SELECT MIN(loras) FROM clips WHERE state = 1 AND loras > ?;
-
--- name: list_leasable
-SELECT c.video_id, c.clip_index, c.priority, c.ready_since_us, v.create_time_us, v.tenant
+-- Clips that wait or are being made; a video has one at most.
+-- name: list_current_clips
+SELECT c.video_id, v.tenant, c.clip_index, v.clips_total, v.finished, c.priority, c.ready_since_us, v.create_time_us,
+       c.loras, c.state, c.worker, c.leased_us
 FROM clips c JOIN videos v ON v.id = c.video_id
-WHERE c.state = 1 AND c.loras = ?
-ORDER BY c.priority DESC, c.ready_since_us, c.video_id
+WHERE c.state IN (1, 2) AND c.video_id > ?
+ORDER BY c.video_id
+LIMIT ?;
+
+-- name: find_current_clip
+SELECT c.video_id, v.tenant, c.clip_index, v.clips_total, v.finished, c.priority, c.ready_since_us, v.create_time_us,
+       c.loras, c.state, c.worker, c.leased_us
+FROM clips c JOIN videos v ON v.id = c.video_id
+WHERE c.state IN (1, 2) AND c.video_id = ?;
+
+-- name: list_served_clips
+SELECT c.video_id, v.tenant, c.leased_us, c.done_us
+FROM clips c JOIN videos v ON v.id = c.video_id
+WHERE c.done_us >= ?
+ORDER BY c.done_us DESC
 LIMIT ?;
 
 -- name: list_held_leases
@@ -113,7 +121,7 @@ SELECT video_id, clip_index, epoch, worker FROM clips WHERE state = 2 ORDER BY v
 -- The state is part of each condition: the row must be where the table of transitions says it is.
 
 -- name: lease_clip
-UPDATE clips SET state = ?, epoch = epoch + 1, attempts = attempts + 1, worker = ?
+UPDATE clips SET state = ?, epoch = epoch + 1, attempts = attempts + 1, worker = ?, leased_us = ?
 WHERE video_id = ? AND clip_index = ? AND state = ?;
 
 -- A lease becomes this server's.
@@ -130,7 +138,8 @@ WHERE video_id = ? AND clip_index = ? AND state = ?;
 
 -- name: finish_clip
 UPDATE clips
-SET state = ?, clip = ?, mp4_key = ?, mp4_size = ?, mp4_sha256 = ?, carry_key = ?, carry_size = ?, carry_sha256 = ?
+SET state = ?, clip = ?, mp4_key = ?, mp4_size = ?, mp4_sha256 = ?, carry_key = ?, carry_size = ?, carry_sha256 = ?,
+    done_us = ?
 WHERE video_id = ? AND clip_index = ? AND state = ?;
 
 -- name: drop_carry
@@ -148,10 +157,10 @@ SELECT tenant FROM videos WHERE id = ?;
 
 -- Videos that have not ended, up to the limit.
 -- name: count_active_of_tenant
-SELECT COUNT(*) FROM (SELECT 1 FROM videos WHERE tenant = ? AND state IN (1, 2, 3) LIMIT ?) AS active;
+SELECT COUNT(*) FROM (SELECT 1 FROM videos INDEXED BY videos_active WHERE tenant = ? AND state IN (1, 2, 3) LIMIT ?) AS active;
 
 -- name: count_active
-SELECT COUNT(*) FROM (SELECT 1 FROM videos WHERE state IN (1, 2, 3) LIMIT ?) AS active;
+SELECT COUNT(*) FROM (SELECT 1 FROM videos INDEXED BY videos_active WHERE state IN (1, 2, 3) LIMIT ?) AS active;
 
 -- name: list_events
 SELECT event FROM events WHERE video_id = ? AND sequence > ? ORDER BY sequence LIMIT ?;
