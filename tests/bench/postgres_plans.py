@@ -38,12 +38,13 @@ INSERT INTO video_specs SELECT id, decode(repeat('0a', 200), 'hex') FROM videos;
 INSERT INTO request_ids (tenant, request_id, request_hash, video_id)
 SELECT tenant, 'request-' || id, image_sha256, id FROM videos;
 INSERT INTO clips (video_id, clip_index, state, epoch, attempts, worker, server, priority, ready_since_us, loras,
-                   clip, mp4_key, mp4_size, mp4_sha256, carry_key, carry_size, carry_sha256)
+                   clip, mp4_key, mp4_size, mp4_sha256, leased_us, done_us)
 SELECT id, 0, CASE state WHEN 1 THEN 1 WHEN 2 THEN 2 WHEN 5 THEN 4 ELSE 3 END, 1, 1, 'workers/w',
        'server-' || abs(hashtext(id)) % 10, priority, create_time_us,
        CASE WHEN right(tenant, 1) = '7' THEN 'style' ELSE '' END,
        CASE WHEN state = 4 THEN decode(repeat('0a', 200), 'hex') END,
-       CASE WHEN state = 4 THEN id || '/clip' END, 1, image_sha256, NULL, NULL, NULL
+       CASE WHEN state = 4 THEN id || '/clip' END, 1, image_sha256,
+       create_time_us, CASE WHEN state = 4 THEN end_time_us END
 FROM videos;
 INSERT INTO events SELECT id, n, decode(repeat('0a', 40), 'hex') FROM videos, generate_series(1, 2) n;
 INSERT INTO servers SELECT 'server-' || n, 1, 1 FROM generate_series(0, 9) n;
@@ -62,15 +63,16 @@ VALUES = {
     "find_request_id": ["'tenant-9'", "'request-' || " + ID],
     "list_videos": ["'tenant-9'", LAST, "''", "51"],
     "list_videos_of_state": ["'tenant-9'", "2", LAST, "''", "51"],
-    "first_leasable_loras": [],
-    "next_leasable_loras": ["''"],
-    "list_leasable": ["''", "256"],
+    "list_current_clips": ["''", "500"],
+    "find_current_clip": [ID],
+    "list_served_clips": ["1e15::bigint + {videos}::bigint * 980000", "2000"],
     "count_leasable": [],
+    "list_ended": ["1e15::bigint + {videos}::bigint * 100000", "0", "''", "100"],
     "count_active_of_tenant": ["'tenant-9'", "100"],
     "count_active": ["10000"],
     "list_held_leases": [],
     "claim_clip": [LEASED, "0", "1", "'workers/w'"],
-    "lease_clip": ["2", "'workers/w'", ID, "0", "1"],
+    "lease_clip": ["2", "'workers/w'", "1", ID, "0", "1"],
     "put_back_clip": ["1", "0", "1", LEASED, "0", "2"],
     "list_done_clips": [ID],
     "list_events": [ID, "0", "64"],
@@ -79,8 +81,6 @@ VALUES = {
     "adopt_clips": [],
     "count_videos": [],
 }
-# What they may do: every state is counted, from an index.
-WHOLE_INDEX = {"count_videos"}
 
 
 def as_server_user(command):
@@ -178,7 +178,7 @@ def main():
         pathlib.Path(flags.plans).write_text(json.dumps(plans, indent=1))
     for line in bad:
         print(line, file=sys.stderr)
-    return 1 if [line for line in bad if line.split(":")[0] not in WHOLE_INDEX] else 0
+    return 1 if bad else 0
 
 
 if __name__ == "__main__":
