@@ -1,7 +1,5 @@
 #include "client/calls.h"
 
-#include <grpcpp/create_channel.h>
-
 #include <algorithm>
 
 #include "absl/strings/str_format.h"
@@ -21,7 +19,7 @@ std::shared_ptr<grpc::Channel> Connect(const ClientOptions& options) {
   args.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20'000);
   args.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 0);
   args.SetString(GRPC_ARG_PRIMARY_USER_AGENT_STRING, "svi");
-  return grpc::CreateCustomChannel(options.server, grpc::InsecureChannelCredentials(), args);
+  return OpenChannel(options.endpoint, args);
 }
 
 std::string NewUuid() {

@@ -17,6 +17,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "client/endpoint.h"
 #include "client/errors.h"
 #include "client/file_download.h"
 #include "client/interrupt.h"
@@ -25,7 +26,7 @@
 namespace svi::client {
 
 struct ClientOptions {
-  std::string server = "127.0.0.1:50051";  // HOST:PORT
+  Endpoint endpoint;
   // A call is made again for this long after the last sign of life; zero: never again.
   absl::Duration retry_for = absl::Minutes(5);
   absl::Duration initial_backoff = absl::Milliseconds(200);  // doubles each time, with jitter

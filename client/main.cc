@@ -59,7 +59,7 @@ int Main(int argc, char** argv) {
   WatchSignals(interrupt);
   GlobalFlags globals;
   if (const char* server = std::getenv("SVI_SERVER"); server != nullptr && *server != '\0') {
-    globals.server = server;
+    globals.endpoint.server = server;
   }
   FlagParser parser(
       "svi [flags] COMMAND …\n\nMakes videos of any length from one picture, and trains LoRAs for it, "

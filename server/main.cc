@@ -13,6 +13,7 @@
 #include "absl/time/clock.h"
 #include "client/flags.h"
 #include "client/log.h"
+#include "server/auth/token_table.h"
 #include "server/server.h"
 
 namespace {
@@ -34,6 +35,18 @@ class JsonMessage : public spdlog::custom_flag_formatter {
 int UsageError(const std::string& message) {
   std::fprintf(stderr, "svi-server: %s\nTry svi-server --help.\n", message.c_str());
   return kUsageError;
+}
+
+// The token is for the caller; its hash is for the file, where name, role and tenant are to be filled in.
+int PrintNewToken() {
+  const auto token = svi::server::NewToken();
+  if (!token.ok()) return UsageError(std::string(token.status().message()));
+  const nlohmann::json entry = {{"name", "NAME"},
+                                {"role", "client"},
+                                {"tenant", "default"},
+                                {"sha256", svi::server::TokenHash(*token)}};
+  std::printf("%s\n%s\n", token->c_str(), entry.dump().c_str());
+  return 0;
 }
 
 int Serve(const svi::server::ServerOptions& options) {
@@ -82,6 +95,7 @@ int main(int argc, char** argv) {
   std::string log_level = "info";
   std::string log_format = "text";
   bool version = false;
+  bool new_token = false;
   int max_attempts = static_cast<int>(options.max_attempts);
   svi::FlagParser flags(
       "svi-server --data-dir=DIR [flags]\n\nQueues videos and training runs, hands clips and runs to "
@@ -125,6 +139,21 @@ int main(int argc, char** argv) {
       "tenant-limits", &options.tenant_limits,
       "file with weights and limits of tenants (svi.v1.TenantLimitsFile as text), read again when it "
       "changes; empty: no limits");
+  flags.AddString(
+      "token-file", &options.token_file,
+      "file of the bearer tokens that may call, read again when it changes (see --new-token); empty: "
+      "everybody may");
+  flags.AddString("tls-cert", &options.tls_cert,
+                  "PEM file of the API's certificate and its chain; renewed: used");
+  flags.AddString("tls-key", &options.tls_key, "PEM file of its key");
+  flags.AddString("tls-client-ca", &options.tls_client_ca,
+                  "PEM file of the authority that must have signed the certificates of clients and workers");
+  flags.AddBool("allow-plaintext", &options.allow_plaintext,
+                "listen without TLS where other machines can connect");
+  flags.AddDouble("rate-limit", &options.rate_limit, "calls a second that each tenant may make; 0: no limit");
+  flags.AddDouble("rate-burst", &options.rate_burst, "calls that a tenant may make at once");
+  flags.AddBool("new-token", &new_token,
+                "print a new token, and what --token-file needs to know of it, and exit");
   flags.AddBool("reflection", &options.reflection, "answer gRPC reflection, for grpcurl and the like");
   flags.AddDuration("heartbeat-interval", &options.heartbeat_interval, "how often workers send a heartbeat");
   flags.AddDuration("lease-timeout", &options.lease_timeout,
@@ -148,6 +177,7 @@ int main(int argc, char** argv) {
     std::printf("svi-server %s\n", SVI_VERSION);
     return 0;
   }
+  if (new_token) return PrintNewToken();
   if (max_attempts < 1) return UsageError("--max-attempts: must be at least 1");
   options.max_attempts = static_cast<uint32_t>(max_attempts);
   if (absl::Status status = svi::SetUpLog("svi-server", log_level, log_format); !status.ok()) {

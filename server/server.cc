@@ -23,6 +23,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
+#include "client/endpoint.h"
+#include "server/auth/call_gate.h"
+#include "server/auth/tls.h"
 #include "server/lease/dispatcher.h"
 #include "server/metrics/rpc_metrics.h"
 #include "server/metrics/server_metrics.h"
@@ -95,6 +98,12 @@ absl::Status Check(const ServerOptions& options) {
     return absl::InvalidArgumentError("--lease-timeout: must be longer than --heartbeat-interval");
   }
   if (options.max_attempts < 1) return absl::InvalidArgumentError("--max-attempts: must be at least 1");
+  if (options.tls_cert.empty() && !options.allow_plaintext && !IsLoopback(options.listen)) {
+    return absl::InvalidArgumentError(absl::StrCat("--listen: other machines can connect to ", options.listen,
+                                                   ": give it TLS (--tls-cert), or say --allow-plaintext"));
+  }
+  if (!(options.rate_limit >= 0)) return absl::InvalidArgumentError("--rate-limit: must not be negative");
+  if (!(options.rate_burst >= 1)) return absl::InvalidArgumentError("--rate-burst: must be at least 1");
   if (options.database_connections < 2 || options.database_connections > 1000) {
     return absl::InvalidArgumentError(
         absl::StrCat("--database-connections: must be 2..1000, is ", options.database_connections));
@@ -187,6 +196,7 @@ class ServerImpl : public Server {
   std::unique_ptr<ArtifactStore> artifacts_;
   std::unique_ptr<JoinCache> joins_;
   std::unique_ptr<Sweeper> sweeper_;
+  std::unique_ptr<CallGate> gate_;
   std::unique_ptr<Dispatcher> dispatcher_;
   std::unique_ptr<VideoService> videos_;
   std::unique_ptr<TrainingService> training_;
@@ -215,6 +225,12 @@ absl::Status ServerImpl::Open() {
     if (!tenants.ok()) return tenants.status();
     tenants_ = *std::move(tenants);
   }
+  auto authenticator = Authenticator::Open(options_.token_file);
+  if (!authenticator.ok()) return WithFlag("--token-file", authenticator.status());
+  if (options_.token_file.empty() && !IsLoopback(options_.listen) && options_.tls_client_ca.empty()) {
+    spdlog::warn("without --token-file everybody who reaches {} may do everything", options_.listen);
+  }
+  gate_ = std::make_unique<CallGate>(*std::move(authenticator), options_.rate_limit, options_.rate_burst);
   if (auto opened = OpenStores(); !opened.ok()) return opened;
   auto artifacts = OpenArtifacts(options_.storage, dir, &metrics_.storage());
   if (!artifacts.ok()) return artifacts.status();
@@ -286,8 +302,8 @@ absl::Status ServerImpl::Listen() {
   leases.max_attempts = options_.max_attempts;
   leases.tenant_limits = [this](const std::string& tenant) { return tenants_->Of(tenant); };
   if (relay_ != nullptr) leases.reconcile_interval = PeerHeartbeat(options_);
-  const DispatcherParts dispatched = {store_.get(), training_store_.get(), artifacts_.get(),
-                                      &hub_,        &training_hub_,        &metrics_};
+  const DispatcherParts dispatched = {
+      store_.get(), training_store_.get(), artifacts_.get(), &hub_, &training_hub_, &metrics_, gate_.get()};
   dispatcher_ = std::make_unique<Dispatcher>(dispatched, leases);
   if (auto joined = JoinPeers(); !joined.ok()) return joined;
   if (auto started = dispatcher_->Start(); !started.ok()) return started;
@@ -301,7 +317,9 @@ absl::Status ServerImpl::Listen() {
   std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
   interceptors.push_back(MakeRpcMetrics(&metrics_));
   builder.experimental().SetInterceptorCreators(std::move(interceptors));
-  builder.AddListeningPort(options_.listen, grpc::InsecureServerCredentials(), &port_);
+  auto credentials = MakeServerCredentials({options_.tls_cert, options_.tls_key, options_.tls_client_ca});
+  if (!credentials.ok()) return credentials.status();
+  builder.AddListeningPort(options_.listen, *credentials, &port_);
   builder.RegisterService(videos_->service());
   builder.RegisterService(training_->service());
   builder.RegisterService(dispatcher_->worker_service());
@@ -350,6 +368,7 @@ void ServerImpl::MakeServices() {
   parts.hub = &hub_;
   parts.metrics = &metrics_;
   parts.joins = joins_.get();
+  parts.gate = gate_.get();
   parts.video_changed = [this](const std::string& id) {
     dispatcher_->VideoChanged(id);
     if (relay_ != nullptr) relay_->videos().WorkChanged();
@@ -368,6 +387,7 @@ void ServerImpl::MakeServices() {
   training.artifacts = artifacts_.get();
   training.hub = &training_hub_;
   training.metrics = &metrics_;
+  training.gate = gate_.get();
   training.runs_changed = [this] {
     dispatcher_->RunsChanged();
     if (relay_ != nullptr) relay_->runs().WorkChanged();

@@ -29,6 +29,15 @@ struct ServerOptions {
   int database_connections = 8;
   // Where artifacts are, and for how long.
   StorageOptions storage;
+  // See TlsFiles; without a certificate the API is plain text, which other machines may reach only if
+  // allow_plaintext says so.
+  std::string tls_cert, tls_key, tls_client_ca;
+  bool allow_plaintext = false;
+  // See TokenTable; empty: everybody who reaches the API may do everything, as the default tenant.
+  std::string token_file;
+  // Calls a second, and at once, of each tenant; rate 0: as many as they like.
+  double rate_limit = 0;
+  double rate_burst = 50;
   // Answer grpc.reflection.
   bool reflection = true;
   // See DispatcherOptions.

@@ -37,7 +37,7 @@ std::string NewWorkerId() {
 
 void ServeFlags::AddTo(FlagParser& parser) {
   AddEngineFlags(parser, &engine);
-  parser.AddString("server", &server, "HOST:PORT of svi-server");
+  AddEndpointFlags(&parser, &endpoint);
   parser.AddString("mode", &mode, "inference: make clips; training: train LoRAs");
   parser.AddString("metrics-listen", &metrics_listen, "HOST:PORT of /metrics; empty: none");
   parser.AddString("worker-id", &worker_id, "1..64 of [a-z0-9-]; empty: from the host's name, and random");
@@ -64,7 +64,8 @@ absl::Status ServeFlags::Check() const {
         absl::StrCat("--mode: \"", mode, "\" is not known; there are inference and training"));
   }
   if (engine.model_dir.empty()) return absl::InvalidArgumentError("--model is required");
-  if (server.empty()) return absl::InvalidArgumentError("--server is required");
+  if (endpoint.server.empty()) return absl::InvalidArgumentError("--server is required");
+  if (auto status = CheckEndpoint(endpoint); !status.ok()) return status;
   if (engine.num_threads < 0) return absl::InvalidArgumentError("--threads: must not be negative");
   if (drain_timeout < absl::ZeroDuration()) {
     return absl::InvalidArgumentError("--drain-timeout: must not be negative");
@@ -91,7 +92,7 @@ absl::Status ServeFlags::Check() const {
 
 ConnectionOptions ServeFlags::Connection() const {
   ConnectionOptions options;
-  options.server = server;
+  options.endpoint = endpoint;
   options.worker_id = worker_id.empty() ? NewWorkerId() : worker_id;
   options.version = Version();
   options.drain_timeout = drain_timeout;

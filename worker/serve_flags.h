@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "client/endpoint.h"
 #include "client/flags.h"
 #include "engine/engine.h"
 #include "worker/agent/lease_agent.h"
@@ -20,7 +21,7 @@
 namespace svi::worker {
 
 struct ServeFlags {
-  std::string server = "127.0.0.1:50051";
+  Endpoint endpoint;
   std::string metrics_listen = "127.0.0.1:9465";
   std::string mode = "inference";
   std::string log_level = "info";

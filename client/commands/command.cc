@@ -58,8 +58,7 @@ absl::StatusOr<const Command*> TakeCommand(Args* args) {
 
 void GlobalFlags::AddTo(FlagParser& parser) {
   parser.Group("Flags of every command");
-  parser.AddString("server", &server,
-                   "HOST:PORT of svi-server; the environment's SVI_SERVER changes the default");
+  AddEndpointFlags(&parser, &endpoint);
   parser.AddBool("json", &json, "Print one JSON object a line");
   parser.AddDuration("retry-for", &retry_for,
                      "Keep trying this long after the last sign of life from the server");
@@ -88,9 +87,10 @@ std::optional<int> Session::Start(const Args& args, size_t min, size_t max) {
   if (globals_.retry_for < absl::ZeroDuration()) {
     return Fail(absl::InvalidArgumentError("--retry-for: want 0s or more"));
   }
+  if (auto status = CheckEndpoint(globals_.endpoint); !status.ok()) return Fail(status);
   positional_ = *std::move(positional);
   ClientOptions options;
-  options.server = globals_.server;
+  options.endpoint = globals_.endpoint;
   options.retry_for = globals_.retry_for;
   options.on_retry = [this](const absl::Status& error, absl::Duration wait) {
     reporter_->Retrying(error, wait);
@@ -109,7 +109,7 @@ int Session::Fail(const absl::Status& status) {
 int Session::FailWatching(const absl::Status& status, const std::string& name, const FollowUp& follow_up) {
   const int code = Fail(status);
   if (code == kExitInterrupted || code == kExitUnavailable) {
-    const std::string svi = absl::StrCat("\n  svi --server=", globals_.server, " ");
+    const std::string svi = absl::StrCat("\n  svi --server=", globals_.endpoint.server, " ");
     out().Note(absl::StrCat("svi: stopped watching; ", name, " goes on.", svi, follow_up.watch,
                             "   to go on watching", svi, follow_up.cancel, "   to stop it"));
   }

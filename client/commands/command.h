@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "client/endpoint.h"
 #include "client/errors.h"
 #include "client/flags.h"
 #include "client/interrupt.h"
@@ -22,7 +23,7 @@ namespace svi::client {
 
 // Flags that every command takes, before or after its name.
 struct GlobalFlags {
-  std::string server = "127.0.0.1:50051";
+  Endpoint endpoint;
   absl::Duration retry_for = absl::Minutes(5);
   bool json = false;
 

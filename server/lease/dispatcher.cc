@@ -1,26 +1,46 @@
 #include "server/lease/dispatcher.h"
 
+#include "server/auth/call_gate.h"
 #include "server/lease/lease_manager.h"
 #include "server/lease/training_manager.h"
+#include "server/rpc/status.h"
 #include "svi/v1/worker_service.grpc.pb.h"
 
 namespace svi::server {
 
+namespace {
+
+// A stream that ends as it begins.
+template <typename Incoming, typename Outgoing>
+class RefusedStream final : public grpc::ServerBidiReactor<Incoming, Outgoing> {
+ public:
+  explicit RefusedStream(const absl::Status& status) { this->Finish(ToGrpcStatus(status)); }
+  void OnDone() override { delete this; }
+};
+
+}  // namespace
+
 // Hands each stream to who deals with its kind.
 class WorkerApi final : public v1::WorkerService::CallbackService {
  public:
-  WorkerApi(LeaseManager* leases, TrainingManager* trainers) : leases_(leases), trainers_(trainers) {}
+  WorkerApi(CallGate* gate, LeaseManager* leases, TrainingManager* trainers)
+      : gate_(gate), leases_(leases), trainers_(trainers) {}
 
   grpc::ServerBidiReactor<v1::WorkerMessage, v1::ServerMessage>* Work(
       grpc::CallbackServerContext* context) override {
+    const auto caller = IdentifyCaller(gate_, *context, Audience::kWorkers);
+    if (!caller.ok()) return new RefusedStream<v1::WorkerMessage, v1::ServerMessage>(caller.status());
     return leases_->Accept(context);
   }
   grpc::ServerBidiReactor<v1::TrainerMessage, v1::TrainerOrder>* Train(
       grpc::CallbackServerContext* context) override {
+    const auto caller = IdentifyCaller(gate_, *context, Audience::kWorkers);
+    if (!caller.ok()) return new RefusedStream<v1::TrainerMessage, v1::TrainerOrder>(caller.status());
     return trainers_->Accept(context);
   }
 
  private:
+  CallGate* const gate_;
   LeaseManager* const leases_;
   TrainingManager* const trainers_;
 };
@@ -33,7 +53,7 @@ Dispatcher::Dispatcher(const DispatcherParts& parts, const DispatcherOptions& op
       trainers_(std::make_unique<TrainingManager>(parts.training, parts.artifacts, parts.training_hub,
                                                   parts.metrics, options,
                                                   [this] { leases_->WorkChanged(); })),
-      api_(std::make_unique<WorkerApi>(leases_.get(), trainers_.get())) {}
+      api_(std::make_unique<WorkerApi>(parts.gate, leases_.get(), trainers_.get())) {}
 
 Dispatcher::~Dispatcher() { Shutdown(); }
 

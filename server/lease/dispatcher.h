@@ -25,6 +25,7 @@ class Service;
 namespace svi::server {
 
 class ArtifactStore;
+class CallGate;
 class JobStore;
 class LeaseManager;
 class ServerMetrics;
@@ -68,6 +69,7 @@ struct DispatcherParts {
   EventHub* hub = nullptr;
   TrainingHub* training_hub = nullptr;
   ServerMetrics* metrics = nullptr;
+  CallGate* gate = nullptr;  // null: everybody may be a worker
 };
 
 // Thread-safe. Order of life: construct → Start() → register worker_service() with the gRPC server → … →

@@ -8,7 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "server/rpc/call_identity.h"
+#include "server/auth/call_gate.h"
 #include "server/rpc/executor.h"
 #include "server/rpc/parse.h"
 #include "server/rpc/status.h"
@@ -26,14 +26,15 @@ class FailedStream : public RawStream {
 };
 
 // Answers a unary call by `handlers->handle(caller, request)` on `executor`; RESOURCE_EXHAUSTED if `limit`
-// tasks wait there. `in` and `out` are gRPC's, and live until Finish.
+// tasks wait there, and what the gate says of callers who are not admitted. `in` and `out` are gRPC's, and
+// live until Finish.
 template <typename Handlers, typename Request, typename Response>
 RawUnary* RunUnary(grpc::CallbackServerContext* context, const grpc::ByteBuffer* in, grpc::ByteBuffer* out,
                    Handlers* handlers,
                    absl::StatusOr<Response> (Handlers::*handle)(const CallIdentity&, const Request&),
-                   Executor* executor, size_t limit) {
+                   Executor* executor, size_t limit, Audience audience = Audience::kClients) {
   RawUnary* reactor = context->DefaultReactor();
-  const absl::StatusOr<CallIdentity> caller = IdentifyCaller(*context);
+  const absl::StatusOr<CallIdentity> caller = IdentifyCaller(handlers->parts().gate, *context, audience);
   if (!caller.ok()) {
     reactor->Finish(ToGrpcStatus(caller.status()));
     return reactor;

@@ -12,7 +12,7 @@
 #include "server/artifacts/artifact_store.h"
 #include "server/metrics/server_metrics.h"
 #include "server/queue/training_store.h"
-#include "server/rpc/call_identity.h"
+#include "server/auth/call_gate.h"
 #include "server/rpc/download_source.h"
 #include "server/stream/event_hub.h"
 #include "svi/v1/training_service.pb.h"
@@ -25,6 +25,7 @@ struct TrainingParts {
   ArtifactStore* artifacts = nullptr;
   TrainingHub* hub = nullptr;
   ServerMetrics* metrics = nullptr;
+  CallGate* gate = nullptr;  // null: everybody may call
   std::function<void()> runs_changed = [] {};
   std::function<void(const std::string& run_id)> run_ended = [](const std::string&) {};
 };

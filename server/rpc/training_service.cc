@@ -59,7 +59,7 @@ class TrainingService::Impl : public RawService {
   }
 
   RawStream* WatchTrainingRun(CallbackServerContext* context, const ByteBuffer* in) override {
-    const auto caller = IdentifyCaller(*context);
+    const auto caller = IdentifyCaller(handlers_->parts().gate, *context);
     if (!caller.ok()) return new FailedStream(caller.status());
     v1::WatchTrainingRunRequest request;
     if (const auto parsed = ParseRequest(*in, &request); !parsed.ok()) return new FailedStream(parsed);
@@ -77,7 +77,7 @@ class TrainingService::Impl : public RawService {
   }
 
   RawStream* DownloadLora(CallbackServerContext* context, const ByteBuffer* in) override {
-    const auto caller = IdentifyCaller(*context);
+    const auto caller = IdentifyCaller(handlers_->parts().gate, *context);
     if (!caller.ok()) return new FailedStream(caller.status());
     v1::DownloadLoraRequest request;
     if (const auto parsed = ParseRequest(*in, &request); !parsed.ok()) return new FailedStream(parsed);

@@ -64,11 +64,12 @@ class VideoService::Impl : public RawService {
     return RunUnary(context, in, out, handlers_, &VideoHandlers::Finish, executor_, options_.limit);
   }
   RawUnary* ListWorkers(CallbackServerContext* context, const ByteBuffer* in, ByteBuffer* out) override {
-    return RunUnary(context, in, out, handlers_, &VideoHandlers::Workers, executor_, options_.limit);
+    return RunUnary(context, in, out, handlers_, &VideoHandlers::Workers, executor_, options_.limit,
+                    Audience::kOperators);
   }
 
   RawStream* WatchVideo(CallbackServerContext* context, const ByteBuffer* in) override {
-    const auto caller = IdentifyCaller(*context);
+    const auto caller = IdentifyCaller(handlers_->parts().gate, *context);
     if (!caller.ok()) return new FailedStream(caller.status());
     v1::WatchVideoRequest request;
     if (const auto parsed = ParseRequest(*in, &request); !parsed.ok()) return new FailedStream(parsed);
@@ -85,7 +86,7 @@ class VideoService::Impl : public RawService {
   }
 
   RawStream* DownloadClip(CallbackServerContext* context, const ByteBuffer* in) override {
-    const auto caller = IdentifyCaller(*context);
+    const auto caller = IdentifyCaller(handlers_->parts().gate, *context);
     if (!caller.ok()) return new FailedStream(caller.status());
     v1::DownloadClipRequest request;
     if (const auto parsed = ParseRequest(*in, &request); !parsed.ok()) return new FailedStream(parsed);
@@ -100,7 +101,7 @@ class VideoService::Impl : public RawService {
   }
 
   RawStream* DownloadVideo(CallbackServerContext* context, const ByteBuffer* in) override {
-    const auto caller = IdentifyCaller(*context);
+    const auto caller = IdentifyCaller(handlers_->parts().gate, *context);
     if (!caller.ok()) return new FailedStream(caller.status());
     v1::DownloadVideoRequest request;
     if (const auto parsed = ParseRequest(*in, &request); !parsed.ok()) return new FailedStream(parsed);
@@ -113,7 +114,7 @@ class VideoService::Impl : public RawService {
   }
 
   RawStream* GenerateVideo(CallbackServerContext* context, const ByteBuffer* in) override {
-    const auto caller = IdentifyCaller(*context);
+    const auto caller = IdentifyCaller(handlers_->parts().gate, *context);
     if (!caller.ok()) return new FailedStream(caller.status());
     v1::GenerateVideoRequest request;
     if (const auto parsed = ParseRequest(*in, &request); !parsed.ok()) return new FailedStream(parsed);

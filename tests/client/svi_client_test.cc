@@ -40,7 +40,7 @@ class SviClientTest : public ::testing::Test {
 
   SviClient MakeClient() {
     ClientOptions options;
-    options.server = service_.address();
+    options.endpoint.server = service_.address();
     options.initial_backoff = absl::Milliseconds(1);
     options.max_backoff = absl::Milliseconds(2);
     options.on_retry = [this](const absl::Status&, absl::Duration) { ++retries_; };

@@ -23,7 +23,7 @@ class TrainingClientTest : public ::testing::Test {
  protected:
   TrainingClient MakeClient() {
     ClientOptions options;
-    options.server = service_.address();
+    options.endpoint.server = service_.address();
     options.initial_backoff = absl::Milliseconds(1);
     options.max_backoff = absl::Milliseconds(2);
     return TrainingClient(options, &interrupt_);

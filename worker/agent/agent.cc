@@ -91,7 +91,7 @@ absl::Status Agent::FetchLoras(ClipWork& work) {
   const v1::Assign& assign = work.assign;
   if (assign.spec().lora().empty()) return absl::OkStatus();
   client::ClientOptions options;
-  options.server = options_.server;
+  options.endpoint = options_.endpoint;
   options.retry_for = options_.lora_patience;
   options.on_retry = [](const absl::Status& error, absl::Duration) {
     spdlog::warn("fetching a LoRA: {}; trying again", std::string(error.message()));

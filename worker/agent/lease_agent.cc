@@ -153,7 +153,7 @@ void LeaseAgent<Outgoing, Incoming>::Connect() {
   registered_ = half_closed_ = false;
   control_.clear();
   ++open_streams_;
-  stream_ = Stream::Start(options_.server, CallbacksOfThisStream());
+  stream_ = Stream::Start(options_.endpoint, CallbacksOfThisStream());
   stream_->Read();
   register_deadline_ = absl::Now() + kRegisterTimeout;
   writing_ = true;
@@ -184,7 +184,7 @@ void LeaseAgent<Outgoing, Incoming>::OnRegistered(const google::protobuf::Durati
   backoff_ = options_.min_backoff;
   heartbeat_interval_ = std::max(FromProto(heartbeat_interval), absl::Milliseconds(10));
   SetConnected(true);
-  spdlog::info("registered with {} as {}", options_.server, options_.worker_id);
+  spdlog::info("registered with {} as {}", options_.endpoint.server, options_.worker_id);
 }
 
 template <typename Outgoing, typename Incoming>

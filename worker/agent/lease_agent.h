@@ -18,7 +18,7 @@
 namespace svi::worker {
 
 struct ConnectionOptions {
-  std::string server;     // HOST:PORT
+  Endpoint endpoint;
   std::string worker_id;  // 1..64 of [a-z0-9-], different between processes
   std::string version;
   // After SIGTERM or Drain, how long the lease may take to end before it is handed back.

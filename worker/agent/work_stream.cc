@@ -10,14 +10,14 @@ constexpr int kKeepaliveTimeoutMs = 10'000;
 // An Assign carries the whole spec: up to 1024 prompts of 16 KiB.
 constexpr int kMaxMessageBytes = 64 << 20;
 
-std::shared_ptr<grpc::Channel> NewChannel(const std::string& server) {
+std::shared_ptr<grpc::Channel> NewChannel(const Endpoint& endpoint) {
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
   arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
   arguments.SetMaxSendMessageSize(kMaxMessageBytes);
-  return grpc::CreateCustomChannel(server, grpc::InsecureChannelCredentials(), arguments);
+  return OpenChannel(endpoint, arguments);
 }
 
 // The method whose messages these are.
@@ -34,10 +34,10 @@ void Open(v1::WorkerService::Stub& stub, grpc::ClientContext* context,
 
 template <typename Outgoing, typename Incoming>
 std::shared_ptr<WorkStream<Outgoing, Incoming>> WorkStream<Outgoing, Incoming>::Start(
-    const std::string& server, Callbacks callbacks) {
+    const Endpoint& endpoint, Callbacks callbacks) {
   std::shared_ptr<WorkStream> stream(new WorkStream(std::move(callbacks)));
   stream->self_ = stream;
-  stream->stub_ = v1::WorkerService::NewStub(NewChannel(server));
+  stream->stub_ = v1::WorkerService::NewStub(NewChannel(endpoint));
   Open(*stream->stub_, &stream->context_, stream.get());
   stream->AddHold();  // operations start outside of reactions; ended by Release
   stream->StartCall();

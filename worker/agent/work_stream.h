@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 
+#include "client/endpoint.h"
 #include "svi/v1/worker_service.grpc.pb.h"
 
 namespace svi::worker {
@@ -29,7 +30,7 @@ class WorkStream final : public grpc::ClientBidiReactor<Outgoing, Incoming> {
   };
 
   // Dials `server` on a channel of its own, so that no back-off of an earlier one delays it.
-  static std::shared_ptr<WorkStream> Start(const std::string& server, Callbacks callbacks);
+  static std::shared_ptr<WorkStream> Start(const Endpoint& endpoint, Callbacks callbacks);
 
   void Read() { this->StartRead(&incoming_); }
   void Write(Outgoing message);

@@ -19,7 +19,7 @@ class AgentTest : public ::testing::Test {
  protected:
   void Start(absl::Duration drain_timeout = absl::Hours(1)) {
     AgentOptions options;
-    options.server = server_.address();
+    options.endpoint.server = server_.address();
     options.worker_id = "worker-1";
     options.version = "1.2.3";
     options.min_backoff = absl::Milliseconds(1);

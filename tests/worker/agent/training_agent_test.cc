@@ -37,7 +37,7 @@ class TrainingAgentTest : public ::testing::Test {
  protected:
   void Start(absl::Duration drain_timeout = absl::Hours(1)) {
     ConnectionOptions options;
-    options.server = server_.address();
+    options.endpoint.server = server_.address();
     options.worker_id = "trainer-1";
     options.version = "1.2.3";
     options.min_backoff = absl::Milliseconds(1);
