@@ -12,7 +12,8 @@ std::shared_ptr<grpc::Channel> Connect(const ClientOptions& options) {
   args.SetMaxSendMessageSize(-1);           // the server judges the picture's size, and says so
   // The library decides when to try again; the channel must not still be waiting then.
   args.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
-  args.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 100);
+  // In spite of its name, how long an attempt to connect may take: TLS over a long way needs a second or two.
+  args.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 10'000);
   args.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2000);
   // Notices a peer that vanished without closing. Only while a call is under way.
   args.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 30'000);

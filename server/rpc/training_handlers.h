@@ -10,9 +10,9 @@
 
 #include "absl/status/statusor.h"
 #include "server/artifacts/artifact_store.h"
+#include "server/auth/call_gate.h"
 #include "server/metrics/server_metrics.h"
 #include "server/queue/training_store.h"
-#include "server/auth/call_gate.h"
 #include "server/rpc/download_source.h"
 #include "server/stream/event_hub.h"
 #include "svi/v1/training_service.pb.h"

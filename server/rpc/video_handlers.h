@@ -11,10 +11,10 @@
 
 #include "absl/status/statusor.h"
 #include "server/artifacts/artifact_store.h"
+#include "server/auth/call_gate.h"
 #include "server/queue/job_store.h"
 #include "server/queue/schedule_index.h"
 #include "server/queue/tenant_table.h"
-#include "server/auth/call_gate.h"
 #include "server/rpc/download_source.h"
 #include "server/rpc/join_cache.h"
 #include "server/stream/event_hub.h"
@@ -34,8 +34,9 @@ struct VideoParts {
   const TenantTable* tenants = nullptr;
   std::function<void(const std::string& video_id)> video_changed = [](const std::string&) {};
   std::function<void(const std::string& video_id)> video_ended = [](const std::string&) {};
-  std::function<std::optional<VideoEstimate>(const std::string& video_id)> estimate =
-      [](const std::string&) { return std::optional<VideoEstimate>(); };
+  std::function<std::optional<VideoEstimate>(const std::string& video_id)> estimate = [](const std::string&) {
+    return std::optional<VideoEstimate>();
+  };
   std::function<std::vector<v1::Worker>()> list_workers = [] { return std::vector<v1::Worker>(); };
 };
 
