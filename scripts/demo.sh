@@ -45,10 +45,10 @@ wait_for "$work/worker.log" "registered" "$worker_pid" >/dev/null
 
 echo "== asking $address for a video of three clips"
 rm -f "$out"/clip-*.mp4
-"$bin/svi" --server="$address" generate models/demo/held-out/00010.png --lora=pro \
-  --prompt "a purple triangle slowly drifts to the left" \
-  --prompt "a purple triangle slowly drifts to the left" \
-  --prompt "a purple triangle stands still" \
+"$bin/svi" --server="$address" generate models/demo/held-out/00007.png --lora=pro \
+  --prompt "a blue star moves down" \
+  --prompt "a blue star moves to the right" \
+  --prompt "a blue star stands still" \
   --out "$out"
 
 echo "== the clips"

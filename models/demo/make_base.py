@@ -2,8 +2,8 @@
 
   make_base.py --worker=build/release/bin/svi-worker --vae=DIR --out=DIR
 
-The tokenizer and the small random umT5 are `svi-worker init-model --preset=tiny`'s and stay as they are: an encoder
-that is never trained tells words apart by their embeddings, which is all that the captions need.
+The tokenizer and the small random umT5 are `svi-worker init-model --preset=tiny`'s; train_text_encoder.py teaches the
+latter what the captions say.
 """
 
 import argparse
@@ -23,7 +23,7 @@ SVI_CONFIG = {
     "num_frames": 17,
     "num_inference_steps": 8,
     "guidance_scale": 2.0,
-    "flow_shift": 3.0,
+    "flow_shift": 5.0,
     "fps": 24,
     "negative_prompt": "",
 }

@@ -1,10 +1,12 @@
 """Renders the demo model's data set: still landscapes with one object that moves, and a caption that says how.
 
 A scene is a function of (seed, split, index) alone. The object moves at a constant speed in one of four directions
-and comes back at the other side of the frame, so that a video may be continued without end; about a tenth of the
-objects stand still. Nothing in the first frame tells the direction: only the caption does.
+and comes back at the other side of the frame, so that a video may be continued without end; or it stands still. Nothing
+in the first frame tells which: only the caption does, and five training videos in a row have one first frame and five
+captions, so that a model cannot do well without reading them. Speeds are whole and half latents a latent frame (16
+pixels in 4 frames), so that motion is moving latents about.
 
-  make_scenes.py --out=DIR --count=2000                      videos, in both forms that the trainer reads:
+  make_scenes.py --out=DIR --count=3000                      videos, in both forms that the trainer reads:
                                                              DIR/<object>/<object>.csv (Filename, Video Description)
                                                              and DIR/train.jsonl (path, prompt)
   make_scenes.py --out=DIR --count=64 --split=held-out       first frames: DIR/NNNNN.png and DIR/scenes.jsonl
@@ -37,9 +39,10 @@ COLOURS = {
 }
 OBJECTS = ("ball", "box", "triangle", "star", "boat", "car")
 STEPS = {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1)}
-STILL_SHARE = 0.1
+MOTIONS = (*STEPS, "still")
 # Pixels a frame, and the adverb that says so: a caption leaves nothing about the motion to be guessed.
-SPEEDS = {"slowly": 1.0, "": 1.5, "quickly": 2.0}
+SPEEDS = {"": 4.0, "slowly": 2.0}
+SLOW_SHARE = 0.25
 
 
 @dataclasses.dataclass
@@ -57,9 +60,14 @@ class Scene:
     prompt: str
 
 
-def random_for(seed: int, split: str, index: int, part: int) -> np.random.Generator:
+def random_for(seed: int, split: str, place: int, part: int) -> np.random.Generator:
     """A generator for one part of a scene, so that changing one part leaves the others as they are."""
-    return np.random.default_rng([seed, SPLITS[split], index, part])
+    return np.random.default_rng([seed, SPLITS[split], place, part])
+
+
+def place_of(split: str, index: int) -> int:
+    """Scenes of one place have the same first frame. Held-out scenes have one each."""
+    return index // len(MOTIONS) if split == "train" else index
 
 
 def make_prompt(rng: np.random.Generator, colour: str, shape: str, direction: str, adverb: str) -> str:
@@ -78,14 +86,17 @@ def make_prompt(rng: np.random.Generator, colour: str, shape: str, direction: st
 
 
 def make_scene(seed: int, split: str, index: int) -> Scene:
-    rng = random_for(seed, split, index, 0)
+    place = place_of(split, index)
+    rng = random_for(seed, split, place, 0)
     shape, colour = str(rng.choice(OBJECTS)), str(rng.choice(list(COLOURS)))
-    direction = "still" if rng.random() < STILL_SHARE else str(rng.choice(list(STEPS)))
-    adverb = str(rng.choice(list(SPEEDS)))
-    speed = 0.0 if direction == "still" else SPEEDS[adverb]
-    width = float(rng.uniform(22, 34))
+    width = float(rng.uniform(24, 36))
     # An object begins whole: cut in two by the border it could not be told what it is.
     start = tuple(float(v) for v in rng.uniform(width / 2, SIZE - width / 2, size=2))
+    rng = random_for(seed, split, index, 2)
+    motion = index % len(MOTIONS) if split == "train" else rng.integers(len(MOTIONS))
+    direction = MOTIONS[motion]
+    adverb = "slowly" if rng.random() < SLOW_SHARE else ""
+    speed = 0.0 if direction == "still" else SPEEDS[adverb]
     prompt = make_prompt(rng, colour, shape, direction, adverb)
     return Scene(seed, index, shape, colour, direction, speed, width, start, prompt)
 
@@ -148,7 +159,7 @@ def draw_hill(draw, rng, x, y, s):
 
 
 def render_background(rng: np.random.Generator, size: int) -> np.ndarray:
-    """A sky, a ground and two to four things that never move. [size, size, 3] float, 0..255"""
+    """A sky, a ground and two or three things that never move. [size, size, 3] float, 0..255"""
     scale = 4  # drawn four times as large, then averaged down
     n = size * scale
     horizon = int(n * rng.uniform(0.45, 0.72))
@@ -162,11 +173,11 @@ def render_background(rng: np.random.Generator, size: int) -> np.ndarray:
     draw.rectangle((0, horizon, n, horizon + scale), fill=rgb(picture[-1, 0] * 0.9))
     if rng.random() < 0.4:
         draw_sun(draw, rng, rng.uniform(0.1, 0.9) * n, rng.uniform(0.1, 0.3) * n, n * rng.uniform(0.15, 0.25))
-    for _ in range(rng.integers(2, 5)):
+    for _ in range(rng.integers(2, 4)):
         thing = (draw_tree, draw_house, draw_rock)[rng.integers(3)]
         thing(draw, rng, rng.uniform(0.05, 0.95) * n, rng.uniform(horizon + scale * 3, n), n * rng.uniform(0.16, 0.3))
     small = np.asarray(image.resize((size, size), Image.Resampling.BOX)).astype(np.float32)
-    return small + texture(rng, size, 10, 4.0) + texture(rng, size, 24, 2.0)
+    return small + texture(rng, size, 10, 3.0)
 
 
 # --- the moving object ----------------------------------------------------------------------------------------
@@ -238,7 +249,7 @@ def paste(background: np.ndarray, sprite: np.ndarray, x: float, y: float) -> np.
 
 def render(scene: Scene, split: str, frames: int, size: int) -> np.ndarray:
     """[frames, size, size, 3] uint8"""
-    background = render_background(random_for(scene.seed, split, scene.index, 1), size)
+    background = render_background(random_for(scene.seed, split, place_of(split, scene.index), 1), size)
     sprite = render_object(scene, size)
     dx, dy = STEPS.get(scene.direction, (0, 0))
     video = []
@@ -300,7 +311,7 @@ def write_lists(args, scenes: list[Scene]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=pathlib.Path, required=True)
-    parser.add_argument("--count", type=int, default=2000)
+    parser.add_argument("--count", type=int, default=3000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--frames", type=int, default=49, help="of a video; 1 + 4k")
     parser.add_argument("--size", type=int, default=SIZE, help="of a side, in pixels")

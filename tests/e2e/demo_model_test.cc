@@ -32,8 +32,8 @@ class DemoModelTest : public testing::Test {
     return scenes;
   }
 
-  // Motion in the first clip of every scene.
-  std::vector<double> Motions(const std::string& name, const std::vector<json>& scenes) {
+  // What eval-drift measures in the first clip of every scene.
+  std::vector<json> FirstClips(const std::string& name, const std::vector<json>& scenes) {
     const fs::path list = dir_ / (name + ".jsonl"), report = dir_ / (name + ".json");
     std::ofstream out(list);
     for (json scene : scenes) {
@@ -45,13 +45,21 @@ class DemoModelTest : public testing::Test {
                      "--device=cpu", "--threads=1", absl::StrCat("--scenes=", list.string()),
                      "--measure-at=1", absl::StrCat("--out=", report.string())});
     EXPECT_EQ(process.Wait(absl::Seconds(200)), 0) << process.output();
-    std::vector<double> motions;
+    std::vector<json> clips;
     const json measured = json::parse(ReadFile(report.string()));
-    for (const json& scene : measured.at("scenes")) {
-      motions.push_back(scene.at("clips").at(0).at("measures").at("motion").get<double>());
-    }
-    return motions;
+    for (const json& scene : measured.at("scenes")) clips.push_back(scene.at("clips").at(0));
+    return clips;
   }
+
+  // "a red car drifts to the right" → "a red car"
+  static std::string SubjectOf(const json& scene) {
+    const std::string prompt = scene.at("prompt");
+    size_t end = 0;
+    for (int word = 0; word < 3; ++word) end = prompt.find(' ', end + 1);
+    return prompt.substr(0, end);
+  }
+
+  static double Motion(const json& clip) { return clip.at("measures").at("motion").get<double>(); }
 
   const fs::path dir_ = fs::path(testing::TempDir()) / absl::StrCat("svi_demo_model_", getpid());
 };
@@ -72,23 +80,41 @@ TEST_F(DemoModelTest, TheCaptionDecidesWhetherAnythingMoves) {
   for (const json& scene : Scenes()) {
     if (scene.at("direction") == "still") continue;
     moving.push_back(scene);
-    // "a red car drifts to the right" → "a red car stands still"
-    const std::string prompt = scene.at("prompt");
-    size_t end = 0;
-    for (int word = 0; word < 3; ++word) end = prompt.find(' ', end + 1);
     json other = scene;
-    other["prompt"] = prompt.substr(0, end) + " stands still";
+    other["prompt"] = SubjectOf(scene) + " stands still";
     other["direction"] = "still";
     still.push_back(other);
   }
-  const std::vector<double> with = Motions("moving", moving), without = Motions("still", still);
+  const std::vector<json> with = FirstClips("moving", moving), without = FirstClips("still", still);
   ASSERT_EQ(with.size(), moving.size());
   ASSERT_EQ(without.size(), moving.size());
-  ASSERT_GE(moving.size(), 15u);
+  ASSERT_GE(moving.size(), 12u);
   size_t followed = 0;
-  for (size_t i = 0; i < with.size(); ++i) followed += without[i] < 0.95 * with[i];
-  // By chance this happens to half of them; four fifths of 15 or more have a probability below 0.02.
+  for (size_t i = 0; i < with.size(); ++i) followed += Motion(without[i]) < 0.95 * Motion(with[i]);
+  // By chance this happens to half of them; four fifths of 12 or more have a probability below 0.02.
   EXPECT_GE(followed, (with.size() * 4 + 4) / 5);
+}
+
+// Every picture with each of the four directions: nothing but the caption can tell them apart.
+TEST_F(DemoModelTest, ThingsMoveWhereTheCaptionSays) {
+  std::vector<json> asked;
+  for (const json& scene : Scenes()) {
+    if (asked.size() == 40) break;
+    for (const char* direction : {"left", "right", "up", "down"}) {
+      json other = scene;
+      other["prompt"] = absl::StrCat(SubjectOf(scene), " moves ", direction);
+      other["direction"] = direction;
+      asked.push_back(other);
+    }
+  }
+  const std::vector<json> clips = FirstClips("directions", asked);
+  ASSERT_EQ(clips.size(), 40u);
+  size_t followed = 0;
+  for (size_t i = 0; i < clips.size(); ++i) {
+    followed += clips[i].at("motion").at("direction") == asked[i].at("direction");
+  }
+  // By chance a quarter, 10; 19 or more have a probability of 0.001.
+  EXPECT_GE(followed, 19u) << followed << " of 40";
 }
 
 }  // namespace
