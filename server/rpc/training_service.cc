@@ -55,7 +55,9 @@ class TrainingService::Impl : public RawService {
     return Run(context, in, out, &TrainingHandlers::ListLoras);
   }
   RawUnary* DeleteLora(CallbackServerContext* context, const ByteBuffer* in, ByteBuffer* out) override {
-    return RunUnary(context, in, out, handlers_, &TrainingHandlers::DeleteLora, storage_, limit_);
+    // All tenants share LoRAs: what one deletes is gone for the others.
+    return RunUnary(context, in, out, handlers_, &TrainingHandlers::DeleteLora, storage_, limit_,
+                    Audience::kOperators);
   }
 
   RawStream* WatchTrainingRun(CallbackServerContext* context, const ByteBuffer* in) override {
