@@ -37,6 +37,8 @@ bool MayCall(Role role, Audience audience) {
       return role == Role::kOperator;
     case Audience::kWorkers:
       return role == Role::kWorker;
+    case Audience::kEverybody:
+      return true;
   }
   return false;
 }

@@ -24,6 +24,7 @@ enum class Audience {
   kClients,    // clients and operators
   kOperators,  // operators
   kWorkers,    // workers
+  kEverybody,  // who has a token: what workers need of the public API
 };
 
 // Thread-safe. Tokens come with a call as "authorization: Bearer TOKEN".

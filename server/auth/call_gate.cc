@@ -9,8 +9,8 @@ namespace svi::server {
 absl::StatusOr<CallIdentity> CallGate::Admit(const grpc::ServerContextBase& context, Audience audience) {
   auto caller = authenticator_->Identify(context, audience);
   if (!caller.ok()) return caller.status();
-  // Workers are ours, and their streams are few and long.
-  if (audience != Audience::kWorkers) {
+  // Workers are ours, and their calls are few and long.
+  if (caller->role != Role::kWorker) {
     if (auto status = limiter_.Take(caller->tenant, absl::Now()); !status.ok()) return status;
   }
   return CallIdentity{std::move(caller->tenant)};

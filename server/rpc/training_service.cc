@@ -79,7 +79,8 @@ class TrainingService::Impl : public RawService {
   }
 
   RawStream* DownloadLora(CallbackServerContext* context, const ByteBuffer* in) override {
-    const auto caller = IdentifyCaller(handlers_->parts().gate, *context);
+    // Workers fetch here what a clip's video names.
+    const auto caller = IdentifyCaller(handlers_->parts().gate, *context, Audience::kEverybody);
     if (!caller.ok()) return new FailedStream(caller.status());
     v1::DownloadLoraRequest request;
     if (const auto parsed = ParseRequest(*in, &request); !parsed.ok()) return new FailedStream(parsed);
