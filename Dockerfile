@@ -23,6 +23,7 @@ RUN install -d -o svi /data
 USER svi
 VOLUME /data
 EXPOSE 50051 9464
+# Others can connect, so it starts only with --tls-cert and --tls-key, or with --allow-plaintext.
 ENTRYPOINT ["svi-server", "--listen=0.0.0.0:50051", "--metrics-listen=0.0.0.0:9464", "--data-dir=/data"]
 
 FROM runtime AS worker
