@@ -14,8 +14,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
-#include "client/sha256.h"
 #include "server/artifacts/file_io.h"
+#include "server/artifacts/file_writer.h"
 
 namespace svi::server {
 namespace {
@@ -44,36 +44,20 @@ absl::Status MakeFolders(const fs::path& root, const fs::path& dir) {
   return SyncFolder(dir.parent_path());
 }
 
-class LocalWriter final : public ArtifactWriter {
+class LocalWriter final : public FileWriter {
  public:
   LocalWriter(fs::path root, std::string key, fs::path partial, Fd fd)
-      : root_(std::move(root)), key_(std::move(key)), partial_(std::move(partial)), fd_(std::move(fd)) {}
+      : FileWriter(std::move(key), std::move(fd)), root_(std::move(root)), partial_(std::move(partial)) {}
 
   ~LocalWriter() override {
     if (!committed_) unlink(partial_.c_str());
   }
 
-  absl::Status Append(uint64_t offset, absl::string_view bytes) override {
-    if (closed_) return absl::FailedPreconditionError("the artifact takes no more bytes");
-    if (offset != size_) {
-      return absl::OutOfRangeError(absl::StrCat("offset is ", offset, ", must be ", size_));
-    }
-    if (absl::Status status = WriteAll(fd_, bytes); !status.ok()) {
-      closed_ = true;  // some of the bytes may be in the file: it is not what size_ says
-      return status;
-    }
-    sha_.Update(bytes);
-    size_ += bytes.size();
-    return absl::OkStatus();
-  }
-
-  uint64_t size() const override { return size_; }
-
   absl::StatusOr<ArtifactRef> Commit() override {
-    if (closed_) return absl::FailedPreconditionError("the artifact was committed before, or failed");
-    closed_ = true;
-    if (fsync(fd_.get()) != 0) return FileError(errno);
-    const fs::path target = root_ / key_;
+    absl::StatusOr<ArtifactRef> ref = Close();
+    if (!ref.ok()) return ref;
+    if (fsync(fd().get()) != 0) return FileError(errno);
+    const fs::path target = root_ / key();
     for (int tries = 1; true; ++tries) {
       absl::Status status = MakeFolders(root_, target.parent_path());
       if (status.ok()) {
@@ -84,19 +68,14 @@ class LocalWriter final : public ArtifactWriter {
       if (tries == kCommitTries) return absl::UnavailableError("the artifact's folder is being removed");
     }
     committed_ = true;
-    fd_ = Fd();
+    fd() = Fd();
     if (absl::Status status = SyncFolder(target.parent_path()); !status.ok()) return status;
-    return ArtifactRef{key_, size_, sha_.Finish()};
+    return ref;
   }
 
  private:
   const fs::path root_;
-  const std::string key_;
   const fs::path partial_;
-  Fd fd_;
-  Sha256 sha_;
-  uint64_t size_ = 0;
-  bool closed_ = false;
   bool committed_ = false;
 };
 

@@ -8,8 +8,8 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
-#include "client/sha256.h"
 #include "server/artifacts/file_io.h"
+#include "server/artifacts/file_writer.h"
 
 namespace svi::server {
 namespace {
@@ -18,48 +18,28 @@ namespace {
 constexpr uint64_t kMaxObject = uint64_t{5} << 30;
 constexpr int kListed = 1000;
 
-class S3Writer final : public ArtifactWriter {
+class S3Writer final : public FileWriter {
  public:
   S3Writer(S3Client* client, std::string prefix, std::string key, Fd spool)
-      : client_(client), prefix_(std::move(prefix)), key_(std::move(key)), spool_(std::move(spool)) {}
-
-  absl::Status Append(uint64_t offset, absl::string_view bytes) override {
-    if (closed_) return absl::FailedPreconditionError("the artifact takes no more bytes");
-    if (offset != size_) {
-      return absl::OutOfRangeError(absl::StrCat("offset is ", offset, ", must be ", size_));
-    }
-    absl::Status status = bytes.size() <= kMaxObject - size_
-                              ? WriteAll(spool_, bytes)
-                              : absl::UnavailableError("the artifact storage takes no more than 5 GiB");
-    if (!status.ok()) {
-      closed_ = true;
-      return status;
-    }
-    sha_.Update(bytes);
-    size_ += bytes.size();
-    return absl::OkStatus();
-  }
-
-  uint64_t size() const override { return size_; }
+      : FileWriter(std::move(key), std::move(spool)), client_(client), prefix_(std::move(prefix)) {}
 
   absl::StatusOr<ArtifactRef> Commit() override {
-    if (closed_) return absl::FailedPreconditionError("the artifact was committed before, or failed");
-    closed_ = true;
-    ArtifactRef ref{key_, size_, sha_.Finish()};
-    const absl::Status put = client_->Put(prefix_ + key_, spool_, size_, ref.sha256);
-    spool_ = Fd();
+    absl::StatusOr<ArtifactRef> ref = Close();
+    if (!ref.ok()) return ref;
+    const absl::Status put = client_->Put(prefix_ + key(), fd(), ref->size, ref->sha256);
+    fd() = Fd();
     if (!put.ok()) return put;
     return ref;
   }
 
  private:
+  absl::Status CheckSize(uint64_t size) const override {
+    if (size <= kMaxObject) return absl::OkStatus();
+    return absl::UnavailableError("the artifact storage takes no more than 5 GiB");
+  }
+
   S3Client* const client_;
   const std::string prefix_;
-  const std::string key_;
-  Fd spool_;
-  Sha256 sha_;
-  uint64_t size_ = 0;
-  bool closed_ = false;
 };
 
 class S3Artifacts final : public ArtifactStore {

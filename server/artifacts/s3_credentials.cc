@@ -3,8 +3,8 @@
 #include <fcntl.h>
 #include <spdlog/spdlog.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
+#include <optional>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -70,10 +70,9 @@ absl::StatusOr<S3Credentials> S3CredentialSource::Get() {
     return absl::FailedPreconditionError(
         "no S3 credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or --s3-credentials=FILE");
   }
-  struct stat info = {};
-  const bool there = stat(file_.c_str(), &info) == 0;
-  const Version version = {info.st_ino, info.st_size, info.st_mtim.tv_sec, info.st_mtim.tv_nsec};
-  if (known_ && (!there || version == version_)) return credentials_;
+  const std::optional<FileVersion> seen = VersionOf(file_);
+  const FileVersion version = seen.value_or(FileVersion());
+  if (known_ && (!seen || version == version_)) return credentials_;
   absl::StatusOr<S3Credentials> read = ReadFile();
   if (read.ok()) {
     if (known_) spdlog::info("S3: new credentials are in use");

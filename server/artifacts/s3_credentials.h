@@ -3,12 +3,12 @@
 #define SVI_SERVER_ARTIFACTS_S3_CREDENTIALS_H_
 
 #include <string>
-#include <tuple>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
+#include "server/artifacts/file_version.h"
 
 namespace svi::server {
 
@@ -35,14 +35,12 @@ class S3CredentialSource {
   [[nodiscard]] absl::StatusOr<S3Credentials> Get() ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
-  using Version = std::tuple<uint64_t, int64_t, int64_t, int64_t>;  // inode, size, modified (s, ns)
-
   [[nodiscard]] absl::StatusOr<S3Credentials> ReadFile() const;
 
   const std::string file_;
   absl::Mutex mu_;
   bool known_ ABSL_GUARDED_BY(mu_) = false;
-  Version version_ ABSL_GUARDED_BY(mu_);
+  FileVersion version_ ABSL_GUARDED_BY(mu_);
   S3Credentials credentials_ ABSL_GUARDED_BY(mu_);
 };
 

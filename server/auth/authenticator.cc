@@ -1,7 +1,6 @@
 #include "server/auth/authenticator.h"
 
 #include <spdlog/spdlog.h>
-#include <sys/stat.h>
 
 #include <fstream>
 #include <optional>
@@ -55,18 +54,11 @@ absl::StatusOr<std::unique_ptr<Authenticator>> Authenticator::Open(const std::st
   absl::MutexLock lock(&authenticator->mu_);
   authenticator->looked_ = authenticator->clock_();
   // Before it is read: what changes while it is read is then seen as a change.
-  authenticator->version_ = authenticator->Look().value_or(Version());
+  authenticator->version_ = VersionOf(token_file).value_or(FileVersion());
   auto table = authenticator->Read();
   if (!table.ok()) return table.status();
   authenticator->table_ = *std::move(table);
   return authenticator;
-}
-
-std::optional<Authenticator::Version> Authenticator::Look() const {
-  struct stat status;
-  if (stat(file_.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) return std::nullopt;
-  return Version{int64_t{status.st_mtim.tv_sec} * 1'000'000'000 + status.st_mtim.tv_nsec, status.st_size,
-                 status.st_ino};
 }
 
 absl::StatusOr<TokenTable> Authenticator::Read() const {
@@ -81,7 +73,7 @@ absl::StatusOr<TokenTable> Authenticator::Read() const {
 void Authenticator::ReadAgainIfChanged(absl::Time now) {
   if (now - looked_ < kLookEvery) return;
   looked_ = now;
-  const std::optional<Version> seen = Look();
+  const std::optional<FileVersion> seen = VersionOf(file_);
   if (!seen || *seen == version_) return;  // not there: it is being replaced
   version_ = *seen;
   auto table = Read();

@@ -4,10 +4,8 @@
 
 #include <grpcpp/server_context.h>
 
-#include <cstdint>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 
 #include "absl/base/thread_annotations.h"
@@ -15,6 +13,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "server/artifacts/file_version.h"
 #include "server/auth/token_table.h"
 
 namespace svi::server {
@@ -43,17 +42,7 @@ class Authenticator {
   absl::StatusOr<Caller> Identify(const grpc::ServerContextBase& context, Audience audience);
 
  private:
-  // What tells a changed file from the same one.
-  struct Version {
-    int64_t changed_ns = 0;
-    int64_t size = 0;
-    uint64_t inode = 0;
-    bool operator==(const Version&) const = default;
-  };
-
   Authenticator(std::string token_file, Clock clock);
-  // nullopt: it is not there, or no file.
-  std::optional<Version> Look() const;
   absl::StatusOr<TokenTable> Read() const;
   void ReadAgainIfChanged(absl::Time now);
 
@@ -61,7 +50,7 @@ class Authenticator {
   const Clock clock_;
   absl::Mutex mu_;
   TokenTable table_ ABSL_GUARDED_BY(mu_);
-  Version version_ ABSL_GUARDED_BY(mu_);
+  FileVersion version_ ABSL_GUARDED_BY(mu_);
   absl::Time looked_ ABSL_GUARDED_BY(mu_) = absl::InfinitePast();
 };
 
