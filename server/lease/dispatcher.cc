@@ -1,5 +1,8 @@
 #include "server/lease/dispatcher.h"
 
+#include <algorithm>
+#include <iterator>
+
 #include "server/auth/call_gate.h"
 #include "server/lease/lease_manager.h"
 #include "server/lease/training_manager.h"
@@ -47,6 +50,7 @@ class WorkerApi final : public v1::WorkerService::CallbackService {
 
 Dispatcher::Dispatcher(const DispatcherParts& parts, const DispatcherOptions& options)
     : clock_(options.clock),
+      workers_elsewhere_(options.workers_elsewhere),
       leases_(std::make_unique<LeaseManager>(parts.store, parts.training, parts.artifacts, parts.hub,
                                              parts.metrics, options)),
       // Clips may wait for a LoRA that is published now.
@@ -76,6 +80,20 @@ void Dispatcher::VideoEnded(const std::string& video_id) {
 void Dispatcher::RunEnded(const std::string& run_id) { trainers_->JobEnded(run_id); }
 
 std::vector<v1::Worker> Dispatcher::ListWorkers() const { return leases_->ListWorkers(); }
+
+std::vector<v1::Worker> Dispatcher::ListFleet() const {
+  std::vector<v1::Worker> fleet = leases_->ListWorkers();
+  if (!workers_elsewhere_) return fleet;
+  const auto by_name = [](const v1::Worker& a, const v1::Worker& b) { return a.name() < b.name(); };
+  const auto same_name = [](const v1::Worker& a, const v1::Worker& b) { return a.name() == b.name(); };
+  std::vector<v1::Worker> elsewhere = workers_elsewhere_();
+  fleet.insert(fleet.end(), std::make_move_iterator(elsewhere.begin()),
+               std::make_move_iterator(elsewhere.end()));
+  // Stable: of a worker that has just come here from another server, this one knows better.
+  std::stable_sort(fleet.begin(), fleet.end(), by_name);
+  fleet.erase(std::unique(fleet.begin(), fleet.end(), same_name), fleet.end());
+  return fleet;
+}
 
 std::vector<v1::Worker> Dispatcher::ListTrainers() const { return trainers_->ListWorkers(); }
 

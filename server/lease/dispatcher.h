@@ -53,6 +53,8 @@ struct DispatcherOptions {
   // Where several servers share the store: how often a server compares its leases with the store's, which
   // others may have ended or taken, or left to it.
   absl::Duration reconcile_interval = absl::InfiniteDuration();
+  // Workers of other servers that share the store, as far as is known; null: there are no such servers.
+  std::function<std::vector<v1::Worker>()> workers_elsewhere;
   // What the tenants may use.
   std::function<TenantLimits(const std::string& tenant)> tenant_limits = [](const std::string&) {
     return TenantLimits();
@@ -98,9 +100,11 @@ class Dispatcher {
   // Likewise for a training run that was cancelled.
   void RunEnded(const std::string& run_id);
 
-  // Workers, and trainers, with an open stream, by name.
+  // Workers, and trainers, with an open stream to this server, by name.
   std::vector<v1::Worker> ListWorkers() const;
   std::vector<v1::Worker> ListTrainers() const;
+  // Workers of all servers that share the store, by name.
+  std::vector<v1::Worker> ListFleet() const;
 
   // When the video's clips will be there; nullopt where that cannot be said.
   std::optional<VideoEstimate> Estimate(const std::string& video_id) const;
@@ -132,6 +136,7 @@ class Dispatcher {
 
  private:
   const std::function<absl::Time()> clock_;
+  const std::function<std::vector<v1::Worker>()> workers_elsewhere_;
   std::unique_ptr<LeaseManager> leases_;
   std::unique_ptr<TrainingManager> trainers_;
   std::unique_ptr<WorkerApi> api_;

@@ -55,21 +55,36 @@ absl::StatusOr<LeaseManager::LoraNeeds> LeaseManager::FindLoraNeeds(absl::Time n
     std::string name(absl::StripPrefix(lora.name(), "loras/"));
     needs.published.emplace(std::move(name), std::move(lora));
   }
-  // Most workers have the same LoRAs.
-  std::set<std::set<std::string>> fleet;
-  for (const auto& [key, session] : sessions_) {
-    if (session.registered) fleet.insert(session.loras);
-  }
+  const std::set<std::set<std::string>> fleet = FleetLoras();
+  std::map<std::vector<std::string>, absl::Time> unmet_since;
   for (const auto& loras : sets) {
     LoraNeeds::Need& need = needs.by_set[loras];
     for (const std::string& name : loras) {
       if (!needs.published.contains(name)) need.loras.push_back(name);
     }
-    need.anybody =
-        now >= fleet_complete_at_ &&
-        std::none_of(fleet.begin(), fleet.end(), [&](const auto& has) { return HasAll(has, need.loras); });
+    if (std::any_of(fleet.begin(), fleet.end(), [&](const auto& has) { return HasAll(has, need.loras); })) {
+      continue;
+    }
+    const auto before = unmet_since_.find(loras);
+    const absl::Time since = before == unmet_since_.end() ? now : before->second;
+    unmet_since.emplace(loras, since);
+    need.anybody = now >= fleet_complete_at_ && now - since >= unmet_patience();
   }
+  unmet_since_ = std::move(unmet_since);
   return needs;
+}
+
+std::set<std::set<std::string>> LeaseManager::FleetLoras() const {
+  // Most workers have the same LoRAs.
+  std::set<std::set<std::string>> fleet;
+  for (const auto& [key, session] : sessions_) {
+    if (session.registered) fleet.insert(session.loras);
+  }
+  if (!options_.workers_elsewhere) return fleet;
+  for (const v1::Worker& worker : options_.workers_elsewhere()) {
+    fleet.emplace(worker.loras().begin(), worker.loras().end());
+  }
+  return fleet;
 }
 
 bool LeaseManager::MayTake(const WorkerSession& session, const std::vector<std::string>& loras,
@@ -87,6 +102,13 @@ void LeaseManager::CountWorkers() {
     if (!session.registered) continue;
     if (session.job) ++busy;
     if (session.job || !session.draining) ++workers;
+  }
+  // They work at the same queue.
+  if (options_.workers_elsewhere) {
+    for (const v1::Worker& worker : options_.workers_elsewhere()) {
+      if (!worker.clip().empty()) ++busy;
+      if (!worker.clip().empty() || worker.state() != v1::WORKER_STATE_DRAINING) ++workers;
+    }
   }
   queue_.SetWorkers(workers, busy);
 }

@@ -63,6 +63,13 @@ class LeaseManager final : public LeaseLedger<ClipKind> {
   // lease_choice.cc
   void Match(absl::Time now) override ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   [[nodiscard]] absl::StatusOr<LoraNeeds> FindLoraNeeds(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // The sets of LoRAs that some worker has, here or elsewhere.
+  [[nodiscard]] std::set<std::set<std::string>> FleetLoras() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // For how long a need must be nobody's before anybody may have it. Of the other servers' workers this one
+  // hears with a delay, and when they move from one to another, for a while not at all.
+  [[nodiscard]] absl::Duration unmet_patience() const {
+    return options_.workers_elsewhere ? options_.lease_timeout : absl::ZeroDuration();
+  }
   // Whether the worker may be given a clip that needs these LoRAs: it waits for a worker that has them all.
   static bool MayTake(const WorkerSession& session, const std::vector<std::string>& loras,
                       const LoraNeeds& needs);
@@ -132,8 +139,11 @@ class LeaseManager final : public LeaseLedger<ClipKind> {
   TrainingStore* const training_;
   EventHub* const hub_;
   ServerMetrics* const metrics_;
-  // As FleetView: a lease_timeout after the start, or after a worker with LoRAs was cut off.
+  // Until then workers may come back with LoRAs: a lease_timeout after the start, or after a worker with
+  // LoRAs was cut off.
   absl::Time fleet_complete_at_ ABSL_GUARDED_BY(mu_) = absl::InfinitePast();
+  // Sets of LoRAs that waiting clips need and no worker has, since when.
+  std::map<std::vector<std::string>, absl::Time> unmet_since_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace svi::server

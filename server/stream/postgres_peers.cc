@@ -14,6 +14,7 @@
 #include "absl/time/clock.h"
 #include "server/queue/sql_reads.h"
 #include "server/queue/status_macros.h"
+#include "svi/v1/video_service.pb.h"
 
 namespace svi::server {
 namespace {
@@ -145,9 +146,12 @@ void PostgresPeers::Send(absl::Time now) {
 }
 
 absl::Status PostgresPeers::Beat() {
-  return pool_->Write([this](SqlDb& db) -> absl::Status {
+  v1::ListWorkersResponse here;
+  for (v1::Worker& worker : options_.workers()) *here.add_workers() = std::move(worker);
+  const std::string workers = here.SerializeAsString();
+  SVI_RETURN_IF_ERROR(pool_->Write([&](SqlDb& db) -> absl::Status {
     // A beat that comes this late was a break: others may have thought this server gone.
-    SVI_RETURN_IF_ERROR(db.Query("server_seen", Micros(options_.gone_after) / 2).Run());
+    SVI_RETURN_IF_ERROR(db.Query("server_seen", Micros(options_.gone_after) / 2, Blob{workers}).Run());
     SVI_RETURN_IF_ERROR(db.Query("forget_servers", Micros(options_.gone_after)).Run());
     SVI_ASSIGN_OR_RETURN(const int clips, db.Query("adopt_clips").RunAndCountChanges());
     SVI_ASSIGN_OR_RETURN(const int runs, db.Query("adopt_runs").RunAndCountChanges());
@@ -156,7 +160,36 @@ absl::Status PostgresPeers::Beat() {
                    runs);
     }
     return absl::OkStatus();
-  });
+  }));
+  return ReadWorkers();
+}
+
+absl::Status PostgresPeers::ReadWorkers() {
+  std::map<std::string, v1::Worker> found;
+  SVI_RETURN_IF_ERROR(pool_->Read([&](SqlDb& db) {
+    found.clear();
+    return ForEachRow(db.Query("workers_elsewhere"), [&](const Statement& row) -> absl::Status {
+      v1::ListWorkersResponse there;
+      SVI_RETURN_IF_ERROR(ParseStored(row.Bytes(0), there));
+      // One that has just moved is with the server that was seen last.
+      for (v1::Worker& worker : *there.mutable_workers()) {
+        std::string name = worker.name();
+        found[std::move(name)] = std::move(worker);
+      }
+      return absl::OkStatus();
+    });
+  }));
+  absl::MutexLock lock(&mu_);
+  workers_elsewhere_ = std::move(found);
+  return absl::OkStatus();
+}
+
+std::vector<v1::Worker> PostgresPeers::WorkersElsewhere() const {
+  absl::MutexLock lock(&mu_);
+  std::vector<v1::Worker> workers;
+  workers.reserve(workers_elsewhere_.size());
+  for (const auto& [name, worker] : workers_elsewhere_) workers.push_back(worker);
+  return workers;
 }
 
 template <typename Progress>

@@ -3,6 +3,7 @@
 #ifndef SVI_SERVER_STREAM_POSTGRES_PEERS_H_
 #define SVI_SERVER_STREAM_POSTGRES_PEERS_H_
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -16,6 +17,7 @@
 #include "server/queue/postgres_pool.h"
 #include "server/stream/event_hub.h"
 #include "server/stream/peer_relay.h"
+#include "svi/v1/resources.pb.h"
 
 namespace svi::server {
 
@@ -27,6 +29,8 @@ struct PostgresPeersOptions {
   absl::Duration gone_after = absl::Seconds(10);
   // How often the store is asked for what is watched here, since a notice may have been lost.
   absl::Duration poll_interval = absl::Seconds(1);
+  // Who is connected to this server now. Called with every heartbeat.
+  std::function<std::vector<v1::Worker>()> workers = [] { return std::vector<v1::Worker>(); };
 };
 
 // Thread-safe. One thread, which waits for notices and for time to pass. NOTIFY is never part of a
@@ -43,6 +47,8 @@ class PostgresPeers {
 
   // Registers this server, takes over what is known to be nobody's, and starts the thread.
   [[nodiscard]] absl::Status Start();
+  // Who was connected to the other servers at their last heartbeats, by name.
+  [[nodiscard]] std::vector<v1::Worker> WorkersElsewhere() const ABSL_LOCKS_EXCLUDED(mu_);
   // Says that this server is gone, so that the others take over its leases at once.
   void Stop();
 
@@ -62,6 +68,7 @@ class PostgresPeers {
   void Receive(absl::Time now);
   void Send(absl::Time now);
   [[nodiscard]] absl::Status Beat();
+  [[nodiscard]] absl::Status ReadWorkers();
   // Wakes those who watch what has grown or gone.
   template <typename Progress>
   void Poll(const char* query, const std::vector<std::string>& ids, EventHubOf<Progress>* hub,
@@ -76,6 +83,7 @@ class PostgresPeers {
 
   mutable absl::Mutex mu_;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
+  std::map<std::string, v1::Worker> workers_elsewhere_ ABSL_GUARDED_BY(mu_);
 
   // The thread's own.
   std::unique_ptr<PostgresDb> listener_;

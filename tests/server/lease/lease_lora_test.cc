@@ -88,6 +88,60 @@ TEST_F(LoraTest, WhereNobodyHasItAnyWorkerSaysSo) {
   EXPECT_EQ(Video("drawn").error().reason(), "LORA_NOT_FOUND");
 }
 
+// As LoraTest, with other servers on the same store.
+class SharedLoraTest : public LoraTest {
+ protected:
+  SharedLoraTest() {
+    StopServer();
+    options_.workers_elsewhere = [this] {
+      absl::MutexLock lock(&mu_);
+      return elsewhere_;
+    };
+    StartServer();
+  }
+  void SetElsewhere(const std::vector<std::string>& loras) {
+    v1::Worker worker;
+    worker.set_name("workers/elsewhere");
+    worker.mutable_loras()->Add(loras.begin(), loras.end());
+    absl::MutexLock lock(&mu_);
+    elsewhere_ = {worker};
+  }
+
+  absl::Mutex mu_;
+  std::vector<v1::Worker> elsewhere_ ABSL_GUARDED_BY(mu_);
+};
+
+TEST_F(SharedLoraTest, WhatAnotherServersWorkerHasIsLeftToIt) {
+  SetElsewhere({"ink"});
+  auto plain = Connect();
+  plain->Register("w1");
+  MakeVideo("drawn", 1, 0, 1000, {"ink"});
+  clock_.Advance(options_.lease_timeout * 3 / 4);
+  plain->Heartbeat();
+  plain->Barrier();
+  EXPECT_EQ(StateAfterPass("drawn"), v1::VIDEO_STATE_QUEUED);
+  clock_.Advance(options_.lease_timeout * 3 / 4);
+  EXPECT_EQ(StateAfterPass("drawn"), v1::VIDEO_STATE_QUEUED);
+  const auto fleet = dispatcher_->ListFleet();
+  ASSERT_EQ(fleet.size(), 2u);
+  EXPECT_EQ(fleet[0].name(), "workers/elsewhere");
+  EXPECT_EQ(fleet[1].name(), "workers/w1");
+}
+
+TEST_F(SharedLoraTest, WhatNobodyHasFailsOnlyAfterTheOthersHadTimeToTell) {
+  auto plain = Connect();
+  plain->Register("w1");
+  MakeVideo("drawn", 1, 0, 1000, {"nosuch"});
+  EXPECT_EQ(StateAfterPass("drawn"), v1::VIDEO_STATE_QUEUED);
+  clock_.Advance(options_.lease_timeout * 3 / 4);
+  plain->Heartbeat();
+  plain->Barrier();
+  EXPECT_EQ(StateAfterPass("drawn"), v1::VIDEO_STATE_QUEUED);
+  clock_.Advance(options_.lease_timeout / 2);
+  plain->Heartbeat();
+  EXPECT_EQ(plain->TakeJob().assign.lease().video(), "videos/drawn");
+}
+
 TEST_F(LoraTest, AFileThatWentSinceIsLookedForOnAnotherWorker) {
   auto first = Connect();
   first->Register("w1", std::nullopt, {"ink", "wash"});

@@ -204,5 +204,20 @@ TEST_F(PostgresPeersTest, AServerThatHasJustComeThinksNobodyGone) {
   EXPECT_THAT(*a.jobs->ListHeldLeases(), SizeIs(1));
 }
 
+TEST_F(PostgresPeersTest, WorkersAreKnownEverywhereUntilTheirServerGoes) {
+  options_.heartbeat_interval = absl::Milliseconds(50);
+  const auto a = Start("a");
+  v1::Worker worker;
+  worker.set_name("workers/w");
+  worker.add_loras("ink");
+  options_.workers = [worker] { return std::vector<v1::Worker>{worker}; };
+  const auto b = Start("b");
+  EXPECT_TRUE(Until([&] { return a->peers->WorkersElsewhere().size() == 1; }));
+  EXPECT_EQ(a->peers->WorkersElsewhere()[0].SerializeAsString(), worker.SerializeAsString());
+  EXPECT_THAT(b->peers->WorkersElsewhere(), SizeIs(0)) << "its own are not elsewhere";
+  b->peers->Stop();
+  EXPECT_TRUE(Until([&] { return a->peers->WorkersElsewhere().empty(); }));
+}
+
 }  // namespace
 }  // namespace svi::server

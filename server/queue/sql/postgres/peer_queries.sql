@@ -1,14 +1,18 @@
 -- Of the servers that work with the database (server/queue/postgres_peers.h); as queries.sql. Times are the
 -- database's own.
 
--- Seen now; and after a break of more than $1 microseconds, since now.
+-- Seen now, with these workers ($2); and after a break of more than $1 microseconds, since now.
 -- name: server_seen
-INSERT INTO servers AS s (id, seen_us, since_us)
-SELECT current_setting('svi.server'), t.now_us, t.now_us
+INSERT INTO servers AS s (id, seen_us, since_us, workers)
+SELECT current_setting('svi.server'), t.now_us, t.now_us, $2
 FROM (SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now_us) t
 ON CONFLICT (id) DO UPDATE
 SET since_us = CASE WHEN excluded.seen_us - s.seen_us > $1 THEN excluded.seen_us ELSE s.since_us END,
-    seen_us = excluded.seen_us;
+    seen_us = excluded.seen_us,
+    workers = excluded.workers;
+
+-- name: workers_elsewhere
+SELECT workers FROM servers WHERE id <> current_setting('svi.server') ORDER BY seen_us;
 
 -- name: server_gone
 DELETE FROM servers WHERE id = current_setting('svi.server');
