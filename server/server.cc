@@ -25,6 +25,7 @@
 #include "absl/time/clock.h"
 #include "client/endpoint.h"
 #include "server/auth/call_gate.h"
+#include "server/auth/open_streams.h"
 #include "server/auth/tls.h"
 #include "server/lease/dispatcher.h"
 #include "server/metrics/rpc_metrics.h"
@@ -197,6 +198,7 @@ class ServerImpl : public Server {
   std::unique_ptr<JoinCache> joins_;
   std::unique_ptr<Sweeper> sweeper_;
   std::unique_ptr<CallGate> gate_;
+  std::unique_ptr<OpenStreams> open_streams_;  // with --token-file
   std::unique_ptr<Dispatcher> dispatcher_;
   std::unique_ptr<VideoService> videos_;
   std::unique_ptr<TrainingService> training_;
@@ -230,6 +232,7 @@ absl::Status ServerImpl::Open() {
   if (options_.token_file.empty() && !IsLoopback(options_.listen) && options_.tls_client_ca.empty()) {
     spdlog::warn("without --token-file everybody who reaches {} may do everything", options_.listen);
   }
+  if (!options_.token_file.empty()) open_streams_ = std::make_unique<OpenStreams>(authenticator->get());
   gate_ = std::make_unique<CallGate>(*std::move(authenticator), options_.rate_limit, options_.rate_burst);
   if (auto opened = OpenStores(); !opened.ok()) return opened;
   auto artifacts = OpenArtifacts(options_.storage, dir, &metrics_.storage());
@@ -291,6 +294,7 @@ absl::Status ServerImpl::JoinPeers() {
   PostgresPeersOptions options;
   options.heartbeat_interval = PeerHeartbeat(options_);
   options.gone_after = options_.lease_timeout;
+  options.workers = [this] { return dispatcher_->ListWorkers(); };
   peers_ = std::make_unique<PostgresPeers>(database_, relay_.get(), &hub_, &training_hub_, options);
   return peers_->Start();
 }
@@ -301,7 +305,10 @@ absl::Status ServerImpl::Listen() {
   leases.lease_timeout = options_.lease_timeout;
   leases.max_attempts = options_.max_attempts;
   leases.tenant_limits = [this](const std::string& tenant) { return tenants_->Of(tenant); };
-  if (relay_ != nullptr) leases.reconcile_interval = PeerHeartbeat(options_);
+  if (relay_ != nullptr) {
+    leases.reconcile_interval = PeerHeartbeat(options_);
+    leases.workers_elsewhere = [this] { return peers_->WorkersElsewhere(); };
+  }
   const DispatcherParts dispatched = {
       store_.get(), training_store_.get(), artifacts_.get(), &hub_, &training_hub_, &metrics_, gate_.get()};
   dispatcher_ = std::make_unique<Dispatcher>(dispatched, leases);
@@ -316,6 +323,7 @@ absl::Status ServerImpl::Listen() {
   SetChannelLimits(&builder);
   std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
   interceptors.push_back(MakeRpcMetrics(&metrics_));
+  if (open_streams_ != nullptr) interceptors.push_back(open_streams_->MakeInterceptors());
   builder.experimental().SetInterceptorCreators(std::move(interceptors));
   auto credentials = MakeServerCredentials({options_.tls_cert, options_.tls_key, options_.tls_client_ca});
   if (!credentials.ok()) return credentials.status();
@@ -379,7 +387,7 @@ void ServerImpl::MakeServices() {
   };
   parts.tenants = tenants_.get();
   parts.estimate = [this](const std::string& id) { return dispatcher_->Estimate(id); };
-  parts.list_workers = [this] { return dispatcher_->ListWorkers(); };
+  parts.list_workers = [this] { return dispatcher_->ListFleet(); };
   videos_ = std::make_unique<VideoService>(std::move(parts), VideoServiceOptions());
 
   TrainingParts training;
@@ -432,6 +440,7 @@ void ServerImpl::WatchHealth() {
   while (!mu_.AwaitWithTimeout(absl::Condition(&stopping_), options_.health_interval)) {
     ReloadTenants();
     mu_.Unlock();
+    if (open_streams_ != nullptr) open_streams_->EndRevoked();
     const auto answer = training_store_->ListQueued(1);  // in the same database, and cheap
     mu_.Lock();
     if (stopping_ || answer.ok() == healthy) continue;

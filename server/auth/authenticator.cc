@@ -11,6 +11,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "client/sha256.h"
 #include "server/rpc/status.h"
 
 namespace svi::server {
@@ -18,15 +19,6 @@ namespace {
 
 constexpr absl::Duration kLookEvery = absl::Seconds(1);
 constexpr absl::string_view kScheme = "bearer ";
-
-// nullopt: the call has none.
-std::optional<absl::string_view> BearerToken(const grpc::ServerContextBase& context) {
-  const auto found = context.client_metadata().find("authorization");
-  if (found == context.client_metadata().end()) return std::nullopt;
-  const absl::string_view value(found->second.data(), found->second.size());
-  if (!absl::StartsWithIgnoreCase(value, kScheme)) return std::nullopt;
-  return absl::StripAsciiWhitespace(value.substr(kScheme.size()));
-}
 
 bool MayCall(Role role, Audience audience) {
   switch (audience) {
@@ -43,6 +35,14 @@ bool MayCall(Role role, Audience audience) {
 }
 
 }  // namespace
+
+std::optional<std::string> TokenHashOf(const grpc::ServerContextBase& context) {
+  const auto found = context.client_metadata().find("authorization");
+  if (found == context.client_metadata().end()) return std::nullopt;
+  const absl::string_view value(found->second.data(), found->second.size());
+  if (!absl::StartsWithIgnoreCase(value, kScheme)) return std::nullopt;
+  return Sha256::Of(absl::StripAsciiWhitespace(value.substr(kScheme.size())));
+}
 
 Authenticator::Authenticator(std::string token_file, Clock clock)
     : file_(std::move(token_file)), clock_(std::move(clock)) {}
@@ -86,20 +86,21 @@ void Authenticator::ReadAgainIfChanged(absl::Time now) {
   spdlog::info("the token file has changed: {} tokens", table_.size());
 }
 
+std::optional<Caller> Authenticator::Find(const std::string& token_hash) {
+  absl::MutexLock lock(&mu_);
+  const absl::Time now = clock_();
+  ReadAgainIfChanged(now);
+  return table_.Find(token_hash, now);
+}
+
 absl::StatusOr<Caller> Authenticator::Identify(const grpc::ServerContextBase& context, Audience audience) {
   if (file_.empty()) return Caller{"", kDefaultTenant, Role::kOperator};
-  const std::optional<absl::string_view> token = BearerToken(context);
-  if (!token) {
+  const std::optional<std::string> token_hash = TokenHashOf(context);
+  if (!token_hash) {
     return MakeError(absl::StatusCode::kUnauthenticated, "TOKEN_MISSING",
                      "this server wants a token: metadata \"authorization: Bearer TOKEN\"");
   }
-  std::optional<Caller> caller;
-  {
-    absl::MutexLock lock(&mu_);
-    const absl::Time now = clock_();
-    ReadAgainIfChanged(now);
-    caller = table_.Find(*token, now);
-  }
+  std::optional<Caller> caller = Find(*token_hash);
   if (!caller) {
     return MakeError(absl::StatusCode::kUnauthenticated, "TOKEN_UNKNOWN",
                      "the token is not known here, or has expired");

@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/base/thread_annotations.h"
@@ -26,6 +27,9 @@ enum class Audience {
   kEverybody,  // who has a token: what workers need of the public API
 };
 
+// The SHA-256 of the token that came with a call, 32 bytes; nullopt: none did.
+std::optional<std::string> TokenHashOf(const grpc::ServerContextBase& context);
+
 // Thread-safe. Tokens come with a call as "authorization: Bearer TOKEN".
 class Authenticator {
  public:
@@ -40,6 +44,8 @@ class Authenticator {
   // file is looked at again once a second at most, and read when it has changed; one that is then wrong is
   // logged, and what it said before stays in force.
   absl::StatusOr<Caller> Identify(const grpc::ServerContextBase& context, Audience audience);
+  // Whose token has this SHA-256 now; nullopt: nobody's. Looks at the file as Identify does.
+  std::optional<Caller> Find(const std::string& token_hash);
 
  private:
   Authenticator(std::string token_file, Clock clock);

@@ -132,8 +132,8 @@ absl::StatusOr<TokenTable> TokenTable::Parse(absl::string_view text) {
   return table;
 }
 
-std::optional<Caller> TokenTable::Find(absl::string_view token, absl::Time now) const {
-  const auto found = entries_.find(Sha256::Of(token));
+std::optional<Caller> TokenTable::Find(absl::string_view hash, absl::Time now) const {
+  const auto found = entries_.find(hash);
   if (found == entries_.end() || now >= found->second.expires) return std::nullopt;
   return found->second.caller;
 }

@@ -36,8 +36,8 @@ class TokenTable {
   // expire_time: RFC 3339, default never. INVALID_ARGUMENT names the entry and the field, and shows no hash.
   static absl::StatusOr<TokenTable> Parse(absl::string_view json);
 
-  // nullopt: nobody's, or no longer.
-  std::optional<Caller> Find(absl::string_view token, absl::Time now) const;
+  // By the SHA-256 of a token, 32 bytes. nullopt: nobody's, or no longer.
+  std::optional<Caller> Find(absl::string_view hash, absl::Time now) const;
   size_t size() const { return entries_.size(); }
 
  private:

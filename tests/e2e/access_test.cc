@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -9,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/time/clock.h"
 #include "tests/e2e/cluster.h"
 #include "tests/e2e/process.h"
 #include "tests/server/auth/certificates.h"
@@ -80,6 +82,43 @@ TEST_F(AccessE2eTest, AVideoThroughTlsWithTokens) {
   for (const Process* process : {&cluster_.server(), worker.get(), &video, &refused, &impostor}) {
     ExpectNoSecretIn(process->output());
   }
+}
+
+TEST_F(AccessE2eTest, ATokenThatIsTakenBackEndsTheStreamsItOpened) {
+  const std::string file = cluster_.dir() + "/tokens.json";
+  const auto write = [&file](const nlohmann::json& entries) {
+    std::ofstream(file + ".new") << nlohmann::json{{"tokens", entries}};
+    std::filesystem::rename(file + ".new", file);
+  };
+  const nlohmann::json me = NewToken("me", "client");
+  const nlohmann::json gpu = NewToken("gpu", "worker");
+  const nlohmann::json other = NewToken("other", "client");
+  write(nlohmann::json::array({me, gpu, other}));
+  cluster_.StartServer({"--token-file=" + file});
+  const auto worker = cluster_.StartWorker({"--token-file=" + TokenFile("gpu")});
+  const auto as = [this](grpc::ClientContext& context, size_t token) {
+    context.AddMetadata("authorization", "Bearer " + tokens_.at(token));
+    context.set_deadline(absl::ToChronoTime(absl::Now() + absl::Seconds(60)));
+  };
+  v1::CreateVideoRequest create;
+  *create.mutable_spec() = Cluster::SmallSpec(1);
+  create.mutable_spec()->set_open_ended(true);
+  v1::Video video;
+  grpc::ClientContext creating;
+  as(creating, 0);
+  ASSERT_TRUE(cluster_.stub().CreateVideo(&creating, create, &video).ok());
+  v1::WatchVideoRequest watch;
+  watch.set_name(video.name());
+  grpc::ClientContext watching;
+  as(watching, 0);
+  const auto stream = cluster_.stub().WatchVideo(&watching, watch);
+  v1::VideoEvent event;
+  ASSERT_TRUE(stream->Read(&event));
+  write(nlohmann::json::array({other}));
+  while (stream->Read(&event)) {
+  }
+  EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::CANCELLED);
+  worker->WaitForText("the token is not known here");
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "client/sha256.h"
 
 namespace svi::server {
 namespace {
@@ -21,14 +22,14 @@ TEST(TokenTable, KnowsATokenByItsHash) {
   const auto table = TokenTable::Parse(
       FileWith(absl::StrCat(R"("name": "ci", "role": "client", "tenant": "acme", )", Hashed("secret"))));
   ASSERT_TRUE(table.ok()) << table.status();
-  const auto caller = table->Find("secret", absl::UnixEpoch());
+  const auto caller = table->Find(Sha256::Of("secret"), absl::UnixEpoch());
   ASSERT_TRUE(caller.has_value());
   EXPECT_EQ(caller->name, "ci");
   EXPECT_EQ(caller->tenant, "acme");
   EXPECT_EQ(caller->role, Role::kClient);
-  EXPECT_FALSE(table->Find("Secret", absl::UnixEpoch()));
-  EXPECT_FALSE(table->Find("", absl::UnixEpoch()));
-  EXPECT_FALSE(table->Find(TokenHash("secret"), absl::UnixEpoch()));
+  EXPECT_FALSE(table->Find(Sha256::Of("Secret"), absl::UnixEpoch()));
+  EXPECT_FALSE(table->Find(Sha256::Of(""), absl::UnixEpoch()));
+  EXPECT_FALSE(table->Find(Sha256::Of(TokenHash("secret")), absl::UnixEpoch()));
 }
 
 TEST(TokenTable, ATokenEndsAtItsExpiry) {
@@ -36,8 +37,8 @@ TEST(TokenTable, ATokenEndsAtItsExpiry) {
       R"("name": "x", "role": "operator", "expire_time": "2027-01-31T00:00:00Z", )", Hashed("t"))));
   ASSERT_TRUE(table.ok()) << table.status();
   const absl::Time end = absl::FromCivil(absl::CivilDay(2027, 1, 31), absl::UTCTimeZone());
-  EXPECT_TRUE(table->Find("t", end - absl::Seconds(1)));
-  EXPECT_FALSE(table->Find("t", end));
+  EXPECT_TRUE(table->Find(Sha256::Of("t"), end - absl::Seconds(1)));
+  EXPECT_FALSE(table->Find(Sha256::Of("t"), end));
 }
 
 TEST(TokenTable, FaultsAreNamedAndNoHashIsShown) {
