@@ -3,11 +3,15 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <filesystem>
+#include <fstream>
+
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "tests/conformance/postgres_server.h"
 #include "tests/conformance/s3_server.h"
 #include "tests/e2e/cluster.h"
+#include "tests/e2e/tiny_lora.h"
 
 namespace svi::e2e {
 namespace {
@@ -134,6 +138,32 @@ TEST_F(SeveralServers, ACancelReachesTheWorkerOfAnotherServer) {
   EXPECT_EQ(video.state(), v1::VIDEO_STATE_CANCELLED);
   // The worker is free for the next video at once.
   Finish(a_, a_.Create(Cluster::SmallSpec(1)).name());
+}
+
+TEST_F(SeveralServers, AClipWaitsForTheWorkerOfAnotherServerThatHasItsLora) {
+  auto plain = a_.StartWorker();
+  const std::string folder = b_.dir() + "/loras";
+  std::filesystem::create_directories(folder);
+  std::ofstream(folder + "/ink.safetensors", std::ios::binary) << TinyLora(1);
+  auto styled = b_.StartWorker({"--lora-dir=" + folder});
+  // The only worker that has it is at work; the other, at the server that is asked, is idle.
+  const auto with_ink = [](v1::VideoSpec spec) {
+    spec.add_lora()->set_name("ink");
+    spec.mutable_lora(0)->set_strength(1);
+    return spec;
+  };
+  const std::string busy = b_.Create(with_ink(Cluster::SmallSpec(2, kSteps))).name();
+  b_.Watch(busy, InTheMiddleOf(0));
+  Finish(a_, a_.Create(with_ink(Cluster::SmallSpec(1))).name());
+  Finish(b_, busy);
+  // Both are seen everywhere, with the next heartbeat of the servers.
+  const absl::Time deadline = absl::Now() + kPatience;
+  v1::ListWorkersResponse workers;
+  do {
+    grpc::ClientContext context;
+    ASSERT_TRUE(a_.stub().ListWorkers(&context, {}, &workers).ok());
+  } while (workers.workers_size() < 2 && absl::Now() < deadline);
+  EXPECT_EQ(workers.workers_size(), 2);
 }
 
 TEST_F(SeveralServers, PostgresThatIsKilledAndComesBackLosesNothing) {
