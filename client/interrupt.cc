@@ -5,6 +5,7 @@ namespace svi::client {
 void Interrupt::Trigger() {
   absl::MutexLock lock(&mutex_);
   triggered_ = true;
+  changed_.Notify();
   for (grpc::ClientContext* call : calls_) call->TryCancel();
 }
 
@@ -15,7 +16,8 @@ bool Interrupt::triggered() const {
 
 bool Interrupt::SleepFor(absl::Duration duration) {
   absl::MutexLock lock(&mutex_);
-  return !mutex_.AwaitWithTimeout(absl::Condition(&triggered_), duration);
+  const auto triggered = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return triggered_; };
+  return !changed_.AwaitFor(&mutex_, duration, triggered);
 }
 
 void Interrupt::Register(grpc::ClientContext* context) {

@@ -9,6 +9,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "client/steady.h"
 
 namespace svi::client {
 
@@ -27,6 +28,7 @@ class Interrupt {
   void Unregister(grpc::ClientContext* context);
 
   mutable absl::Mutex mutex_;
+  SteadyCondition changed_;
   bool triggered_ ABSL_GUARDED_BY(mutex_) = false;
   std::set<grpc::ClientContext*> calls_ ABSL_GUARDED_BY(mutex_);
 };
