@@ -65,6 +65,9 @@ int Serve(const svi::server::ServerOptions& options) {
   }
   std::printf("svi-server: listening on %s\n", (*server)->address().c_str());
   std::printf("svi-server: metrics on %s\n", (*server)->metrics_address().c_str());
+  if (const std::string scaler = (*server)->scaler_address(); !scaler.empty()) {
+    std::printf("svi-server: scaler on %s\n", scaler.c_str());
+  }
   std::fflush(stdout);
 
   int signal = 0;
@@ -104,6 +107,8 @@ int main(int argc, char** argv) {
   flags.AddString("metrics-listen", &options.metrics_listen,
                   "HOST:PORT of GET /metrics; port 0 takes a free one");
   flags.AddString("data-dir", &options.data_dir, "folder of the SQLite database and the artifacts; required");
+  flags.AddString("scaler-listen", &options.scaler_listen,
+                  "HOST:PORT where KEDA asks how many workers are wanted; empty: nowhere");
   flags.AddString(
       "database", &options.database,
       "postgresql://USER@HOST:PORT/DATABASE that servers share; empty: SQLite in --data-dir. The password "

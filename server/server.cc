@@ -37,6 +37,7 @@
 #include "server/rpc/training_service.h"
 #include "server/rpc/video_service.h"
 #include "server/server_id.h"
+#include "server/scale/external_scaler.h"
 #include "server/stream/event_hub.h"
 #include "server/stream/peer_relay.h"
 #include "server/stream/postgres_peers.h"
@@ -89,6 +90,13 @@ absl::Status CheckAddress(const char* flag, const std::string& address) {
 }
 
 absl::Status Check(const ServerOptions& options) {
+// Plain text is for this machine, unless it was asked for.
+absl::Status CheckOpen(const char* flag, const std::string& address, const ServerOptions& options) {
+  if (!options.tls_cert.empty() || options.allow_plaintext || IsLoopback(address)) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(flag, ": other machines can connect to ", address,
+                                                 ": give it TLS (--tls-cert), or say --allow-plaintext"));
+}
+
   if (options.data_dir.empty()) return absl::InvalidArgumentError("--data-dir: is required");
   if (auto status = CheckAddress("--listen", options.listen); !status.ok()) return status;
   if (auto status = CheckAddress("--metrics-listen", options.metrics_listen); !status.ok()) return status;
@@ -99,9 +107,11 @@ absl::Status Check(const ServerOptions& options) {
     return absl::InvalidArgumentError("--lease-timeout: must be longer than --heartbeat-interval");
   }
   if (options.max_attempts < 1) return absl::InvalidArgumentError("--max-attempts: must be at least 1");
-  if (options.tls_cert.empty() && !options.allow_plaintext && !IsLoopback(options.listen)) {
-    return absl::InvalidArgumentError(absl::StrCat("--listen: other machines can connect to ", options.listen,
-                                                   ": give it TLS (--tls-cert), or say --allow-plaintext"));
+  if (auto status = CheckOpen("--listen", options.listen, options); !status.ok()) return status;
+  if (!options.scaler_listen.empty()) {
+    if (auto status = CheckAddress("--scaler-listen", options.scaler_listen); !status.ok()) return status;
+    if (auto status = CheckOpen("--scaler-listen", options.scaler_listen, options); !status.ok())
+      return status;
   }
   if (!(options.rate_limit >= 0)) return absl::InvalidArgumentError("--rate-limit: must not be negative");
   if (!(options.rate_burst >= 1)) return absl::InvalidArgumentError("--rate-burst: must be at least 1");
@@ -168,6 +178,9 @@ class ServerImpl : public Server {
  private:
   absl::Status OpenStores();
   // The stores of --database, and this server's place among those that share it.
+  std::string scaler_address() const override {
+    return scaler_ == nullptr ? "" : WithPort(options_.scaler_listen, scaler_->port());
+  }
   absl::Status OpenShared();
   // Tells the dispatcher what the other servers tell, and says that this one is there.
   absl::Status JoinPeers();
@@ -177,6 +190,9 @@ class ServerImpl : public Server {
   // Reads the file of --tenant-limits again if it has changed.
   void ReloadTenants() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // By tenant, those that no file names together as "other".
+  // With --scaler-listen.
+  void MakeScaler();
+  [[nodiscard]] absl::Status ListenForScaler();
   std::map<std::string, ServerMetrics::TenantClips> CountByTenant() const;
   void SetHealth(bool serving);
   void WatchHealth();
@@ -207,6 +223,7 @@ class ServerImpl : public Server {
   int metrics_port_ = 0;
 
   absl::Mutex mu_;
+  std::unique_ptr<ExternalScaler> scaler_;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
   std::thread health_;
 };
@@ -315,11 +332,17 @@ absl::Status ServerImpl::Listen() {
   if (auto joined = JoinPeers(); !joined.ok()) return joined;
   if (auto started = dispatcher_->Start(); !started.ok()) return started;
   MakeServices();
+  leases.queue_changed = [this] {
+    if (scaler_ != nullptr) scaler_->Changed();
+  };
 
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
+  MakeScaler();
   if (!options_.reflection) builder.SetOption(std::make_unique<NoReflection>());
+  // Not before the queue is known: KEDA would think it empty.
+  if (auto scaled = ListenForScaler(); !scaled.ok()) return scaled;
   SetChannelLimits(&builder);
   std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
   interceptors.push_back(MakeRpcMetrics(&metrics_));
@@ -358,6 +381,33 @@ absl::Status ServerImpl::StartSweeper() {
   SweeperParts parts;
   parts.jobs = store_.get();
   parts.training = training_store_.get();
+void ServerImpl::MakeScaler() {
+  if (options_.scaler_listen.empty()) return;
+  ScaleSources sources;
+  sources.workers = [this](absl::Duration target) {
+    return static_cast<int64_t>(dispatcher_->WorkersWanted(target));
+  };
+  sources.trainers = [this]() -> absl::StatusOr<int64_t> {
+    const auto counts = training_store_->CountRuns();
+    if (!counts.ok())
+      return absl::UnavailableError("the store does not tell how many training runs there are");
+    int64_t runs = 0;
+    for (const auto& [state, count] : counts->runs) {
+      if (state == v1::TRAINING_STATE_QUEUED || state == v1::TRAINING_STATE_RUNNING) runs += count;
+    }
+    return runs;
+  };
+  scaler_ = std::make_unique<ExternalScaler>(std::move(sources));
+}
+
+absl::Status ServerImpl::ListenForScaler() {
+  if (scaler_ == nullptr) return absl::OkStatus();
+  auto credentials = MakeServerCredentials({options_.tls_cert, options_.tls_key, options_.tls_client_ca});
+  if (!credentials.ok()) return credentials.status();
+  const absl::Status listening = scaler_->Listen(options_.scaler_listen, *credentials);
+  return listening.ok() ? listening : WithFlag("--scaler-listen", listening);
+}
+
   parts.artifacts = artifacts_.get();
   parts.video_deleted = [this](const std::string& id) {
     hub_.Changed(id);
@@ -487,6 +537,7 @@ void ServerImpl::Shutdown(absl::Duration grace) {
 
 }  // namespace
 
+  scaler_.reset();
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& options) {
   if (auto status = Check(options); !status.ok()) return status;
   auto server = std::make_unique<ServerImpl>(options);

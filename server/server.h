@@ -17,6 +17,8 @@ struct ServerOptions {
   std::string listen = "127.0.0.1:50051";
   // HOST:PORT of GET /metrics; likewise.
   std::string metrics_listen = "127.0.0.1:9464";
+  // HOST:PORT for KEDA (see ExternalScaler); likewise. Empty: none.
+  std::string scaler_listen;
   // Where the database and the artifacts are; made if it is not there. One server at a time.
   std::string data_dir;
   // postgresql://…, see PostgresOptions; empty: SQLite, in data_dir. Servers with the same database work as
@@ -64,6 +66,7 @@ class Server {
   // HOST:PORT with the ports that were bound.
   virtual std::string address() const = 0;
   virtual std::string metrics_address() const = 0;
+  virtual std::string scaler_address() const = 0;  // empty: there is none
 
   // Health turns NOT_SERVING, no clip is assigned any more; waits up to `grace` for those that are being
   // made; ends the watches and stops. What is unfinished stays leased, and goes on when a server starts

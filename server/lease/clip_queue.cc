@@ -141,6 +141,11 @@ std::optional<VideoEstimate> ClipQueue::Estimate(const std::string& video_id, ab
   return index_.Estimate(video_id, workers_ + elsewhere, now);
 }
 
+size_t ClipQueue::WorkersWanted(absl::Duration target) const {
+  absl::MutexLock lock(&mu_);
+  return index_.WorkersWanted(target);
+}
+
 std::vector<ScheduleIndex::TenantCounts> ClipQueue::CountByTenant() const {
   absl::MutexLock lock(&mu_);
   return index_.CountByTenant();

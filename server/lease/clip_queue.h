@@ -55,6 +55,7 @@ class ClipQueue {
   // As ScheduleIndex::Estimate.
   [[nodiscard]] std::optional<VideoEstimate> Estimate(const std::string& video_id, absl::Time now) const
       ABSL_LOCKS_EXCLUDED(mu_);
+  [[nodiscard]] size_t WorkersWanted(absl::Duration target) const ABSL_LOCKS_EXCLUDED(mu_);
   [[nodiscard]] std::vector<ScheduleIndex::TenantCounts> CountByTenant() const ABSL_LOCKS_EXCLUDED(mu_);
 
  private:

@@ -101,6 +101,10 @@ std::optional<VideoEstimate> Dispatcher::Estimate(const std::string& video_id) c
   return leases_->queue().Estimate(video_id, clock_());
 }
 
+size_t Dispatcher::WorkersWanted(absl::Duration target) const {
+  return leases_->queue().WorkersWanted(target);
+}
+
 std::vector<ScheduleIndex::TenantCounts> Dispatcher::CountByTenant() const {
   return leases_->queue().CountByTenant();
 }

@@ -59,7 +59,10 @@ struct DispatcherOptions {
   std::function<TenantLimits(const std::string& tenant)> tenant_limits = [](const std::string&) {
     return TenantLimits();
   };
-  // What time it is; tests put their own here.
+  // A client has made the queue longer or shorter. Called by the loop; must be quick.
+  std::function<void()> queue_changed = [] {};
+  // What time it is, for what is stored and shown, and how much of it goes by, for leases and whatever else
+  // ends some time after something else; tests put their own here.
   std::function<absl::Time()> clock = [] { return absl::Now(); };
 };
 
@@ -113,6 +116,8 @@ class Dispatcher {
   // What options.tenant_limits answers has changed.
   void LimitsChanged();
 
+  // As ScheduleIndex::WorkersWanted.
+  size_t WorkersWanted(absl::Duration target) const;
   // No more leases from now on; those that are held go on.
   void StopAssigning();
   // True if no worker holds the lease of a clip. Training runs do not count: they take days, and go on while

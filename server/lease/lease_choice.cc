@@ -40,6 +40,7 @@ void LeaseManager::VideoChanged(const std::string& id) {
     absl::MutexLock lock(&mu_);
     queue_.Refresh(id, options_.clock());
     match_wanted_ = true;
+    options_.queue_changed();
   });
 }
 

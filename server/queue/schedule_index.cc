@@ -1,6 +1,7 @@
 #include "server/queue/schedule_index.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace svi::server {
 
@@ -279,6 +280,18 @@ std::optional<VideoEstimate> ScheduleIndex::Estimate(const std::string& video_id
   const uint32_t after = entry.clip.clips_total - std::min(entry.clip.clips_total, entry.clip.clip_index + 1);
   estimate.finish = clip_end + after * absl::Seconds(seconds + pause);
   return estimate;
+}
+
+size_t ScheduleIndex::WorkersWanted(absl::Duration target) const {
+  double wanted = 0;
+  for (const auto& [id, entry] : entries_) {
+    const CurrentClip& clip = entry.clip;
+    const double expected = Expected(entry);
+    const double seconds = expected > 0 ? expected : kAssumedClipSeconds;
+    const uint32_t clips = clip.clips_total > clip.clip_index ? clip.clips_total - clip.clip_index : 1;
+    wanted += std::min(1.0, clips * seconds / absl::ToDoubleSeconds(target));
+  }
+  return std::max(running(), static_cast<size_t>(std::ceil(wanted)));
 }
 
 auto ScheduleIndex::CountByTenant() const -> std::vector<TenantCounts> {

@@ -74,6 +74,10 @@ class ScheduleIndex {
   [[nodiscard]] std::optional<VideoEstimate> Estimate(const std::string& video_id, size_t workers,
                                                       absl::Time now) const;
 
+  // How many workers it takes to have done within `target` what is known of now: each video has one at most,
+  // and for as long as its clips take; but no fewer than are at work. O(n).
+  [[nodiscard]] size_t WorkersWanted(absl::Duration target) const;
+
   [[nodiscard]] size_t waiting() const { return waiting_; }
   [[nodiscard]] size_t running() const { return entries_.size() - waiting_ - between_; }
   struct TenantCounts {
