@@ -20,7 +20,7 @@ class GrpcBuildHook(BuildHookInterface):  # type: ignore[type-arg]
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         root = Path(self.root)
-        protos = next(folder for folder in (root / "proto", root.parent.parent / "proto") if folder.is_dir())
+        protos = find_protos(root)
         if self.target_name == "sdist":
             build_data["force_include"].update({str(protos / name): f"proto/{name}" for name in PROTOS})
         elif version == "editable":
@@ -34,6 +34,14 @@ class GrpcBuildHook(BuildHookInterface):  # type: ignore[type-arg]
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
         if hasattr(self, "_generated"):
             self._generated.cleanup()
+
+
+def find_protos(root: Path) -> Path:
+    """Beside this file in an sdist, at the top of a checkout."""
+    for folder in (root / "proto", root.parent.parent / "proto"):
+        if (folder / PROTOS[0]).is_file():
+            return folder
+    raise FileNotFoundError(f"no proto files: {root} is neither in a checkout of svi-serving nor an sdist")
 
 
 def generate(protos: Path, target: Path) -> None:

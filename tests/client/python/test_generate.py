@@ -6,6 +6,7 @@ import base64
 import hashlib
 import itertools
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -169,6 +170,17 @@ def test_a_wrong_picture_or_prompt_is_named(client: Client, tmp_path: Path) -> N
         client.create(tmp_path / "no-such.jpg", "a boat")
     with pytest.raises(TypeError, match="steps"):
         client.create(BOAT, "a boat", steps=3)
+
+
+def test_the_readme_begins_with_what_works(shared: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    readme = (BOAT.parents[2] / "client" / "python" / "README.md").read_text()
+    example = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)[0]
+    shutil.copy(BOAT, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    variables: dict[str, object] = {}
+    exec(example.replace("127.0.0.1:50051", shared.address), variables)
+    assert isinstance(variables["video"], Video)
+    assert (tmp_path / "clips" / "clip-00001.mp4").is_file()
 
 
 def test_workers_are_listed(client: Client) -> None:

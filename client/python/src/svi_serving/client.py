@@ -72,6 +72,7 @@ class Client:
         self.close()
 
     def close(self) -> None:
+        """Ends the calls that are under way."""
         self._calls.channel.close()
 
     def generate(
@@ -104,6 +105,7 @@ class Client:
         return self._calls.unary(self._stub.CreateVideo, request)
 
     def get(self, name: str) -> v1.Video:
+        """The video as it is now, with its finished clips; NotFound if there is none."""
         return self._calls.unary(self._stub.GetVideo, v1.GetVideoRequest(name=_video_name(name)))
 
     def list(self, *states: StateWord, page_size: int = 50) -> Iterator[v1.Video]:

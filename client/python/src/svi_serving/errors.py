@@ -141,8 +141,9 @@ _CLASSES[grpc.StatusCode.DEADLINE_EXCEEDED] = Unavailable
 class Ended(SviError):
     """What was waited for ended without a result: it failed for a reason of the server's, or was cancelled."""
 
-    def __init__(self, name: str, failure: v1.Failure) -> None:
-        if failure.code == 0:
+    def __init__(self, name: str, failure: Optional[v1.Failure]) -> None:
+        """`failure`: None if it was cancelled."""
+        if failure is None:
             super().__init__(f"{name} was cancelled", code=grpc.StatusCode.CANCELLED)
         else:
             super().__init__(f"{name}: {failure.message}", code=_CODES.get(failure.code), reason=failure.reason)

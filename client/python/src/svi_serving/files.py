@@ -24,6 +24,7 @@ class Sink(abc.ABC):
         """Bytes there so far: where the next piece starts."""
 
     def append(self, data: bytes) -> None:
+        """The next piece."""
         self._digest.update(data)
         self.size += len(data)
         self._write(data)
@@ -52,6 +53,8 @@ class Sink(abc.ABC):
 
 
 class MemorySink(Sink):
+    """Keeps the bytes."""
+
     def __init__(self, what: str, expected: bytes = b"") -> None:
         super().__init__(what, expected)
         self._pieces: list[bytes] = []
@@ -63,6 +66,7 @@ class MemorySink(Sink):
         self._pieces.clear()
 
     def value(self) -> bytes:
+        """All bytes so far."""
         return b"".join(self._pieces)
 
 

@@ -24,6 +24,7 @@ class Loras:
         self._stub = TrainingServiceStub(calls.channel)
 
     def get(self, name: str) -> v1.Lora:
+        """Its size, hash, rank and so on; NotFound if there is none."""
         return self._calls.unary(self._stub.GetLora, v1.GetLoraRequest(name=_lora_name(name)))
 
     def list(self, *, page_size: int = 50) -> Iterator[v1.Lora]:

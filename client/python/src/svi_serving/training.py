@@ -31,6 +31,7 @@ class TrainingRuns:
         return self._calls.unary(self._stub.CreateTrainingRun, request)
 
     def get(self, name: str) -> v1.TrainingRun:
+        """The run as it is now; NotFound if there is none."""
         return self._calls.unary(self._stub.GetTrainingRun, v1.GetTrainingRunRequest(name=_run_name(name)))
 
     def list(self, *states: StateWord, page_size: int = 50) -> Iterator[v1.TrainingRun]:
@@ -70,7 +71,7 @@ class TrainingEnded(Ended):
     """The run failed, or was cancelled: code CANCELLED."""
 
     def __init__(self, run: v1.TrainingRun) -> None:
-        super().__init__(run.name, run.error)
+        super().__init__(run.name, run.error if run.HasField("error") else None)
         self.run = run
 
 

@@ -75,7 +75,7 @@ class VideoEnded(Ended):
     """The video failed, or was cancelled: code CANCELLED."""
 
     def __init__(self, video: Video) -> None:
-        super().__init__(video.name, video.resource.error)
+        super().__init__(video.name, video.resource.error if video.resource.HasField("error") else None)
         self.video = video
         """With the clips that were made before."""
 
