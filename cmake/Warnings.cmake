@@ -4,6 +4,10 @@ if(SVI_SANITIZE)
   add_link_options(-fsanitize=${SVI_SANITIZE})
 endif()
 
+if(SVI_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
+
 function(svi_target target)
   target_compile_options(${target} PRIVATE
     $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wnon-virtual-dtor -Woverloaded-virtual -Werror>)

@@ -1,5 +1,4 @@
 target_sources(svi_engine PRIVATE
-  ${CMAKE_CURRENT_LIST_DIR}/key_map.cc
   ${CMAKE_CURRENT_LIST_DIR}/component.cc
   ${CMAKE_CURRENT_LIST_DIR}/fingerprint.cc
   ${CMAKE_CURRENT_LIST_DIR}/weight_files.cc

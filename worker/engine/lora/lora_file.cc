@@ -14,9 +14,11 @@
 #include <utility>
 
 #include "worker/engine/lora/lora_alpha.h"
+#include "worker/engine/lora/lora_layout.h"
 #include "worker/engine/lora/lora_names.h"
 #include "worker/engine/weights/mapped_file.h"
 #include "worker/engine/weights/safetensors_header.h"
+#include "worker/engine/weights/scalar_type.h"
 
 namespace svi::engine {
 namespace {
@@ -97,127 +99,23 @@ SafetensorsHeader ReadHeader(const Input& file) {
   return ParseSafetensorsHeader(head, file.size(), file.name());
 }
 
-// What is wrong with a file: keys by reason.
-class Problems {
- public:
-  void Add(const std::string& reason, const std::string& key) { keys_[reason].push_back(key); }
-
-  void Throw(const std::string& file_name) const {
-    if (keys_.empty()) return;
-    // More keys than any LoRA has are no help to anybody, and anybody may write them.
-    constexpr size_t kLimit = 1000;
-    constexpr size_t kLongest = 200;
-    std::string text;
-    for (const auto& [reason, keys] : keys_) {
-      text += (text.empty() ? "" : "; ") + reason + ": ";
-      for (size_t i = 0; i < std::min(keys.size(), kLimit); ++i) {
-        text += (i == 0 ? "" : ", ") + keys[i].substr(0, kLongest);
-      }
-      if (keys.size() > kLimit) text += " and " + std::to_string(keys.size() - kLimit) + " more";
-    }
-    RefuseFile(file_name, text);
-  }
-
- private:
-  std::map<std::string, std::vector<std::string>> keys_;
-};
-
-std::string ShapeText(const std::vector<int64_t>& shape) {
-  std::string text;
-  for (const int64_t extent : shape) text += (text.empty() ? "" : ", ") + std::to_string(extent);
-  return "[" + text + "]";
-}
-
-// Some tools write linear layers as 1 × 1 convolutions: [out, in, 1, 1].
-std::vector<int64_t> Squeezed(std::vector<int64_t> shape) {
-  while (shape.size() > 2 && shape.back() == 1) shape.pop_back();
-  return shape;
-}
-
-struct Parts {
-  std::string spelling;  // the layer's name as the file has it
-  const TensorEntry* down = nullptr;
-  const TensorEntry* up = nullptr;
-  const TensorEntry* alpha = nullptr;
-
-  const TensorEntry*& Of(LoraPart part) {
-    return part == LoraPart::kDown ? down : part == LoraPart::kUp ? up : alpha;
-  }
-};
-
-std::map<std::string, Parts> SortParts(const SafetensorsHeader& header, const LoraTargets& targets,
-                                       Problems& problems) {
-  const LoraNames names(targets);
-  std::map<std::string, Parts> modules;
-  for (const TensorEntry& entry : header.entries) {
-    const auto key = SplitLoraKey(entry.name);
-    if (!key) {
-      problems.Add("tensors that are no low-rank pair's down, up or alpha", entry.name);
-      continue;
-    }
-    const std::string* name = names.Find(key->layer);
-    if (name == nullptr) {
-      problems.Add("tensors of no layer that this model has", entry.name);
-      continue;
-    }
-    if (!at::isFloatingType(entry.dtype)) {
-      problems.Add("tensors that are not of floating point",
-                   entry.name + " (" + DtypeName(entry.dtype) + ")");
-    }
-    Parts& parts = modules[*name];
-    parts.spelling = key->layer;
-    const TensorEntry*& place = parts.Of(key->part);
-    if (place != nullptr)
-      problems.Add("tensors for what another is for", entry.name + " (" + place->name + ")");
-    place = &entry;
-  }
-  return modules;
-}
-
-void CheckPair(const Parts& parts, const std::vector<int64_t>& target, Problems& problems) {
-  if (parts.down == nullptr || parts.up == nullptr) {
-    for (const TensorEntry* alone : {parts.down, parts.up, parts.alpha}) {
-      if (alone != nullptr) problems.Add("tensors without their partner", alone->name);
-    }
-    return;
-  }
-  const auto wrong = [&](const TensorEntry& entry, const std::string& expected) {
-    problems.Add("tensors of the wrong shape",
-                 entry.name + " " + ShapeText(entry.shape) + ", expected " + expected);
-  };
-  const std::vector<int64_t> down = Squeezed(parts.down->shape), up = Squeezed(parts.up->shape);
-  const bool down_fits = down.size() == 2 && down[0] > 0 && down[1] == target[1];
-  if (!down_fits) wrong(*parts.down, "[rank, " + std::to_string(target[1]) + "]");
-  const std::string rank = down_fits ? std::to_string(down[0]) : "rank";
-  if (up.size() != 2 || up[0] != target[0] || (down_fits && up[1] != down[0])) {
-    wrong(*parts.up, "[" + std::to_string(target[0]) + ", " + rank + "]");
-  }
-  if (parts.alpha != nullptr &&
-      parts.alpha->begin + c10::elementSize(parts.alpha->dtype) != parts.alpha->end) {
-    wrong(*parts.alpha, "one number");
-  }
-}
-
 }  // namespace
 
 struct LoraFile::Impl {
   Impl(const std::string& path, const LoraTargets& targets)
-      : file(path), header(ReadHeader(file)), alphas(header.metadata, file.name()) {
-    Problems problems;
-    modules = SortParts(header, targets, problems);
-    for (const auto& [name, parts] : modules) CheckPair(parts, targets.at(name), problems);
-    problems.Throw(file.name());
-    if (modules.empty()) RefuseFile(file.name(), "holds no LoRA");
-  }
+      : file(path),
+        header(ReadHeader(file)),
+        alphas(header.metadata, file.name()),
+        modules(LayOutLora(header, targets, file.name())) {}
 
-  at::Tensor Load(const TensorEntry& entry, Problems& problems) const {
-    at::Tensor tensor = at::empty(entry.shape, at::TensorOptions().dtype(entry.dtype));
+  at::Tensor Load(const TensorEntry& entry, LoraProblems& problems) const {
+    at::Tensor tensor = at::empty(entry.shape, at::TensorOptions().dtype(ScalarTypeOf(entry.dtype)));
     file.Read(tensor.mutable_data_ptr(), entry.end - entry.begin, entry.begin);
     if (!at::isfinite(tensor).all().item<bool>()) problems.Add("tensors that are not finite", entry.name);
     return tensor;
   }
 
-  LoraModule LoadModule(const std::string& name, const Parts& parts, Problems& problems) const {
+  LoraModule LoadModule(const std::string& name, const LoraParts& parts, LoraProblems& problems) const {
     LoraModule module;
     module.down = Load(*parts.down, problems).flatten(1);
     module.up = Load(*parts.up, problems).flatten(1);
@@ -233,7 +131,7 @@ struct LoraFile::Impl {
   const Input file;
   const SafetensorsHeader header;
   const LoraAlphas alphas;
-  std::map<std::string, Parts> modules;  // point into the header
+  const std::map<std::string, LoraParts> modules;  // point into the header
 };
 
 LoraTargets TargetsOf(Transformer& transformer) {
@@ -258,7 +156,7 @@ int64_t LoraFile::rank() const {
 int64_t LoraFile::modules() const { return static_cast<int64_t>(impl_->modules.size()); }
 
 LoraWeights LoraFile::Read() const {
-  Problems problems;
+  LoraProblems problems;
   LoraWeights weights;
   for (const auto& [name, parts] : impl_->modules) {
     weights.modules[name] = impl_->LoadModule(name, parts, problems);

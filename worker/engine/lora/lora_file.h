@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "worker/engine/dit/transformer.h"
+#include "worker/engine/lora/lora_names.h"
 
 namespace svi::engine {
 
@@ -26,8 +27,6 @@ struct LoraWeights {
   std::map<std::string, LoraModule> modules;  // by the module's name in Diffusers' spelling
 };
 
-// What a LoRA may change, by that name: [out, in] of the layer's weight.
-using LoraTargets = std::map<std::string, std::vector<int64_t>>;
 LoraTargets TargetsOf(Transformer& transformer);
 
 // One file, held open: whoever replaces it by another of the same name does not disturb. Accepts SVI's

@@ -2,14 +2,17 @@
 #ifndef SVI_ENGINE_LORA_LORA_NAMES_H_
 #define SVI_ENGINE_LORA_LORA_NAMES_H_
 
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
 #include <string_view>
-
-#include "worker/engine/lora/lora_file.h"
+#include <vector>
 
 namespace svi::engine {
+
+// What a LoRA may change, by the layer's name in Diffusers' spelling: [out, in] of its weight.
+using LoraTargets = std::map<std::string, std::vector<int64_t>>;
 
 enum class LoraPart { kDown, kUp, kAlpha };
 

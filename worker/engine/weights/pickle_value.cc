@@ -17,26 +17,26 @@ constexpr PickleGlobal kGlobals[] = {
     {"torch._utils", "_rebuild_parameter", What::kParameter},
     {"torch.storage", "UntypedStorage", What::kUntypedStorage},
     {"torch", "UntypedStorage", What::kUntypedStorage},
-    {"torch", "DoubleStorage", What::kStorage, at::kDouble},
-    {"torch", "FloatStorage", What::kStorage, at::kFloat},
-    {"torch", "HalfStorage", What::kStorage, at::kHalf},
-    {"torch", "BFloat16Storage", What::kStorage, at::kBFloat16},
-    {"torch", "LongStorage", What::kStorage, at::kLong},
-    {"torch", "IntStorage", What::kStorage, at::kInt},
-    {"torch", "ShortStorage", What::kStorage, at::kShort},
-    {"torch", "CharStorage", What::kStorage, at::kChar},
-    {"torch", "ByteStorage", What::kStorage, at::kByte},
-    {"torch", "BoolStorage", What::kStorage, at::kBool},
-    {"torch", "float64", What::kDtype, at::kDouble},
-    {"torch", "float32", What::kDtype, at::kFloat},
-    {"torch", "float16", What::kDtype, at::kHalf},
-    {"torch", "bfloat16", What::kDtype, at::kBFloat16},
-    {"torch", "int64", What::kDtype, at::kLong},
-    {"torch", "int32", What::kDtype, at::kInt},
-    {"torch", "int16", What::kDtype, at::kShort},
-    {"torch", "int8", What::kDtype, at::kChar},
-    {"torch", "uint8", What::kDtype, at::kByte},
-    {"torch", "bool", What::kDtype, at::kBool},
+    {"torch", "DoubleStorage", What::kStorage, Dtype::kF64},
+    {"torch", "FloatStorage", What::kStorage, Dtype::kF32},
+    {"torch", "HalfStorage", What::kStorage, Dtype::kF16},
+    {"torch", "BFloat16Storage", What::kStorage, Dtype::kBF16},
+    {"torch", "LongStorage", What::kStorage, Dtype::kI64},
+    {"torch", "IntStorage", What::kStorage, Dtype::kI32},
+    {"torch", "ShortStorage", What::kStorage, Dtype::kI16},
+    {"torch", "CharStorage", What::kStorage, Dtype::kI8},
+    {"torch", "ByteStorage", What::kStorage, Dtype::kU8},
+    {"torch", "BoolStorage", What::kStorage, Dtype::kBool},
+    {"torch", "float64", What::kDtype, Dtype::kF64},
+    {"torch", "float32", What::kDtype, Dtype::kF32},
+    {"torch", "float16", What::kDtype, Dtype::kF16},
+    {"torch", "bfloat16", What::kDtype, Dtype::kBF16},
+    {"torch", "int64", What::kDtype, Dtype::kI64},
+    {"torch", "int32", What::kDtype, Dtype::kI32},
+    {"torch", "int16", What::kDtype, Dtype::kI16},
+    {"torch", "int8", What::kDtype, Dtype::kI8},
+    {"torch", "uint8", What::kDtype, Dtype::kU8},
+    {"torch", "bool", What::kDtype, Dtype::kBool},
 };
 
 // Arguments by place; anything missing or of another kind is refused.
@@ -107,10 +107,9 @@ PickledTensor RebuildTensor(const Arguments& arguments, bool has_dtype) {
     if (storage.dtype && *storage.dtype != dtype->dtype) arguments.Refuse("two different dtypes");
     tensor.dtype = dtype->dtype;
   } else {
-    tensor.dtype = storage.dtype.value_or(at::kByte);
+    tensor.dtype = storage.dtype.value_or(Dtype::kU8);
   }
-  tensor.storage_numel =
-      storage.dtype ? storage.count : storage.count / static_cast<int64_t>(c10::elementSize(tensor.dtype));
+  tensor.storage_numel = storage.dtype ? storage.count : storage.count / ItemSize(tensor.dtype);
   return tensor;
 }
 

@@ -2,8 +2,6 @@
 #ifndef SVI_ENGINE_WEIGHTS_PICKLE_VALUE_H_
 #define SVI_ENGINE_WEIGHTS_PICKLE_VALUE_H_
 
-#include <c10/core/ScalarType.h>
-
 #include <cstdint>
 #include <deque>
 #include <optional>
@@ -13,19 +11,21 @@
 #include <variant>
 #include <vector>
 
+#include "worker/engine/weights/dtype.h"
+
 namespace svi::engine {
 
 // A storage that the pickle refers to; nobody has looked at it.
 struct PickledStorage {
-  std::string_view key;                 // the file's entry is data/<key>
-  std::optional<at::ScalarType> dtype;  // without one, it counts bytes
-  int64_t count = 0;                    // elements of dtype, or bytes; not negative
+  std::string_view key;        // the file's entry is data/<key>
+  std::optional<Dtype> dtype;  // without one, it counts bytes
+  int64_t count = 0;           // elements of dtype, or bytes; not negative
 };
 
 // A tensor as the pickle tells it: nothing is checked against the storage.
 struct PickledTensor {
   std::string_view storage;
-  at::ScalarType dtype = at::kFloat;
+  Dtype dtype = Dtype::kF32;
   int64_t storage_numel = 0;     // in elements of dtype
   int64_t offset = 0;            // all of these in elements, none negative
   std::vector<int64_t> sizes;    // at most 16 axes
@@ -38,7 +38,7 @@ struct PickleGlobal {
   std::string_view module;
   std::string_view name;
   What what;
-  at::ScalarType dtype = at::kFloat;  // of kStorage and kDtype
+  Dtype dtype = Dtype::kF32;  // of kStorage and kDtype
 };
 
 struct PickleTuple;

@@ -7,12 +7,13 @@
 
 #include "worker/engine/weights/mapped_file.h"
 #include "worker/engine/weights/safetensors_header.h"
+#include "worker/engine/weights/scalar_type.h"
 
 namespace svi::engine {
 namespace {
 
 at::Tensor Copy(const TensorEntry& entry, const char* file) {
-  at::Tensor tensor = at::empty(entry.shape, at::TensorOptions().dtype(entry.dtype));
+  at::Tensor tensor = at::empty(entry.shape, at::TensorOptions().dtype(ScalarTypeOf(entry.dtype)));
   if (tensor.numel() > 0) std::memcpy(tensor.mutable_data_ptr(), file + entry.begin, entry.end - entry.begin);
   return tensor;
 }
@@ -20,10 +21,10 @@ at::Tensor Copy(const TensorEntry& entry, const char* file) {
 at::Tensor View(const TensorEntry& entry, const std::shared_ptr<MappedFile>& file) {
   char* data = file->data() + entry.begin;
   // Only the reference writer pads its header to a multiple of 8; a kernel may fault on an odd address.
-  const bool aligned = reinterpret_cast<uintptr_t>(data) % c10::elementSize(entry.dtype) == 0;
+  const bool aligned = reinterpret_cast<uintptr_t>(data) % ItemSize(entry.dtype) == 0;
   if (!aligned || entry.begin == entry.end) return Copy(entry, file->data());
   return at::from_blob(
-      data, entry.shape, [file](void*) {}, at::TensorOptions().dtype(entry.dtype));
+      data, entry.shape, [file](void*) {}, at::TensorOptions().dtype(ScalarTypeOf(entry.dtype)));
 }
 
 TensorFile Build(SafetensorsHeader header, const std::function<at::Tensor(const TensorEntry&)>& make) {

@@ -15,21 +15,8 @@ using nlohmann::json;
 
 static_assert(std::endian::native == std::endian::little, "the format is little-endian and is read in place");
 
-constexpr std::pair<const char*, at::ScalarType> kDtypes[] = {
-    {"F64", at::kDouble}, {"F32", at::kFloat}, {"F16", at::kHalf},  {"BF16", at::kBFloat16},
-    {"I64", at::kLong},   {"I32", at::kInt},   {"I16", at::kShort}, {"I8", at::kChar},
-    {"U8", at::kByte},    {"BOOL", at::kBool},
-};
-
 // At most this many axes: more than any checkpoint has, and what LibTorch's kernels are tried with.
 constexpr size_t kMaxAxes = 16;
-
-std::optional<at::ScalarType> DtypeOf(const std::string& name) {
-  for (const auto& [text, dtype] : kDtypes) {
-    if (name == text) return dtype;
-  }
-  return std::nullopt;
-}
 
 // Names come from the file, which may be anybody's: keep messages short.
 std::string Quoted(const std::string& name) {
@@ -38,8 +25,8 @@ std::string Quoted(const std::string& name) {
 }
 
 // Bytes of a tensor, or nothing if that does not fit 63 bits.
-std::optional<uint64_t> ByteSize(const std::vector<int64_t>& shape, at::ScalarType dtype) {
-  int64_t bytes = static_cast<int64_t>(c10::elementSize(dtype));
+std::optional<uint64_t> ByteSize(const std::vector<int64_t>& shape, Dtype dtype) {
+  int64_t bytes = ItemSize(dtype);
   for (const int64_t extent : shape) {
     if (__builtin_mul_overflow(bytes, extent, &bytes)) return std::nullopt;
   }
@@ -62,7 +49,7 @@ TensorEntry ParseEntry(const std::string& name, const json& value, uint64_t data
   TensorEntry entry;
   entry.name = name;
   if (!dtype.is_string()) refuse("has a dtype that is not a string");
-  const auto known = DtypeOf(dtype.get<std::string>());
+  const auto known = ParseDtype(dtype.get<std::string>());
   if (!known) refuse("has the unknown dtype " + Quoted(dtype.get<std::string>()));
   entry.dtype = *known;
 
@@ -113,13 +100,6 @@ void CheckTiling(const std::vector<TensorEntry>& entries, uint64_t data_begin, u
 
 void RefuseFile(const std::string& file_name, const std::string& why) {
   throw std::invalid_argument(file_name + ": " + why);
-}
-
-std::string DtypeName(at::ScalarType dtype) {
-  for (const auto& [text, known] : kDtypes) {
-    if (known == dtype) return text;
-  }
-  throw std::invalid_argument(std::string("safetensors files have no dtype for ") + c10::toString(dtype));
 }
 
 json ParseStrictJsonObject(std::string_view text, int max_depth, const std::string& file_name) {

@@ -2,8 +2,6 @@
 #ifndef SVI_ENGINE_WEIGHTS_SAFETENSORS_HEADER_H_
 #define SVI_ENGINE_WEIGHTS_SAFETENSORS_HEADER_H_
 
-#include <ATen/ATen.h>
-
 #include <cstdint>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -11,11 +9,13 @@
 #include <string_view>
 #include <vector>
 
+#include "worker/engine/weights/dtype.h"
+
 namespace svi::engine {
 
 struct TensorEntry {
   std::string name;
-  at::ScalarType dtype;
+  Dtype dtype = Dtype::kF32;
   std::vector<int64_t> shape;
   uint64_t begin = 0;  // bytes, from the start of the file
   uint64_t end = 0;
@@ -38,9 +38,6 @@ SafetensorsHeader ParseSafetensorsHeader(std::string_view beginning, uint64_t fi
 
 // A JSON object in which no key occurs twice at one place and nothing nests deeper than `max_depth`.
 nlohmann::json ParseStrictJsonObject(std::string_view text, int max_depth, const std::string& file_name);
-
-// "F32" and the like. Throws std::invalid_argument for a dtype the format does not have.
-std::string DtypeName(at::ScalarType dtype);
 
 [[noreturn]] void RefuseFile(const std::string& file_name, const std::string& why);
 

@@ -13,6 +13,7 @@
 #include "worker/engine/weights/mapped_file.h"
 #include "worker/engine/weights/safetensors.h"
 #include "worker/engine/weights/safetensors_header.h"
+#include "worker/engine/weights/scalar_type.h"
 
 namespace svi::engine {
 namespace {
@@ -40,7 +41,7 @@ Layout MakeLayout(const TensorFile& file) {
     const auto& [name, tensor] = *item;
     if (name == "__metadata__") throw std::invalid_argument("a tensor cannot be called __metadata__");
     const uint64_t end = place + tensor.nbytes();
-    root[name] = {{"dtype", DtypeName(tensor.scalar_type())},
+    root[name] = {{"dtype", DtypeName(DtypeOf(tensor.scalar_type()))},
                   {"shape", tensor.sizes().vec()},
                   {"data_offsets", {place, end}}};
     place = end;

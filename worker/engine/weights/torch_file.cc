@@ -8,6 +8,7 @@
 #include "worker/engine/weights/mapped_file.h"
 #include "worker/engine/weights/printable.h"
 #include "worker/engine/weights/safetensors_header.h"
+#include "worker/engine/weights/scalar_type.h"
 #include "worker/engine/weights/unpickler.h"
 #include "worker/engine/weights/zip_archive.h"
 
@@ -64,7 +65,7 @@ class Builder {
     const auto storage = Find("data/" + std::string(tensor.storage));
     if (!storage) Refuse(name, "has its data in " + Printable(tensor.storage) + ", which is not in the file");
     int64_t bytes = 0;
-    const auto item = static_cast<int64_t>(c10::elementSize(tensor.dtype));
+    const int64_t item = ItemSize(tensor.dtype);
     if (__builtin_mul_overflow(tensor.storage_numel, item, &bytes) ||
         static_cast<uint64_t>(bytes) > storage->size()) {
       Refuse(name, "has a storage of fewer bytes than the pickle says");
@@ -88,14 +89,14 @@ class Builder {
 
   // Elements, 0 where a size is; the other sizes have to be possible all the same.
   int64_t Numel(const std::string& name, const PickledTensor& tensor) const {
-    int64_t product = static_cast<int64_t>(c10::elementSize(tensor.dtype));
+    int64_t product = ItemSize(tensor.dtype);
     bool empty = false;
     for (const int64_t size : tensor.sizes) {
       empty = empty || size == 0;
       if (__builtin_mul_overflow(product, std::max<int64_t>(size, 1), &product))
         Refuse(name, "has a shape that is too large");
     }
-    return empty ? 0 : product / static_cast<int64_t>(c10::elementSize(tensor.dtype));
+    return empty ? 0 : product / ItemSize(tensor.dtype);
   }
 
   static bool IsContiguous(const PickledTensor& tensor) {
@@ -108,12 +109,12 @@ class Builder {
   }
 
   at::Tensor Make(const std::string& name, const PickledTensor& tensor) {
-    const auto options = at::TensorOptions().dtype(tensor.dtype);
+    const auto options = at::TensorOptions().dtype(ScalarTypeOf(tensor.dtype));
     const std::string_view storage = Storage(name, tensor);
     const int64_t numel = Numel(name, tensor);
     if (numel == 0) return at::empty(tensor.sizes, options);
     const int64_t span = Span(name, tensor);
-    const auto item = static_cast<int64_t>(c10::elementSize(tensor.dtype));
+    const int64_t item = ItemSize(tensor.dtype);
     char* data = file_->data() + (storage.data() - file_->bytes().data()) + tensor.offset * item;
     // torch.save puts storages at multiples of 64, other zip writers anywhere.
     const bool aligned = reinterpret_cast<uintptr_t>(data) % item == 0;

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/worker/engine/text/golden_umt5.h"
 #include "tests/worker/engine/text/text_test_util.h"
 #include "worker/engine/text/lru_cache.h"
 #include "worker/engine/text/tokenizer.h"

@@ -8,8 +8,6 @@
 #include <iterator>
 #include <stdexcept>
 
-#include "worker/engine/weights/safetensors.h"
-
 namespace svi::engine {
 namespace {
 
@@ -42,15 +40,5 @@ void TempFolder::Write(const std::string& name, const std::string& bytes) const 
 }
 
 std::string TempFolder::Read(const std::string& name) const { return ReadFile(path_ + "/" + name); }
-
-std::unique_ptr<UmT5Encoder> GoldenUmT5(at::ScalarType dtype) {
-  auto tensors = ReadSafetensors(GoldenPath("text/umt5_weights.safetensors")).tensors;
-  for (auto& [name, tensor] : tensors) tensor = tensor.to(dtype);
-  WeightSource weights("text_encoder", std::move(tensors));
-  const auto config = UmT5Config::FromJson(ReadGolden("text/umt5_config.json"));
-  auto encoder = std::make_unique<UmT5Encoder>(config, weights);
-  weights.Finish();
-  return encoder;
-}
 
 }  // namespace svi::engine

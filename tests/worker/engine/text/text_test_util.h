@@ -1,11 +1,8 @@
 #ifndef SVI_TESTS_WORKER_ENGINE_TEXT_TEXT_TEST_UTIL_H_
 #define SVI_TESTS_WORKER_ENGINE_TEXT_TEXT_TEST_UTIL_H_
 
-#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
-
-#include "worker/engine/text/umt5.h"
 
 namespace svi::engine {
 
@@ -27,9 +24,6 @@ class TempFolder {
  private:
   std::string path_;
 };
-
-// The encoder of golden/text/umt5_*, its weights in `dtype`.
-std::unique_ptr<UmT5Encoder> GoldenUmT5(at::ScalarType dtype = at::kFloat);
 
 }  // namespace svi::engine
 
