@@ -24,6 +24,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "client/endpoint.h"
+#include "client/steady.h"
 #include "server/auth/call_gate.h"
 #include "server/auth/open_streams.h"
 #include "server/auth/tls.h"
@@ -36,8 +37,8 @@
 #include "server/rpc/join_cache.h"
 #include "server/rpc/training_service.h"
 #include "server/rpc/video_service.h"
-#include "server/server_id.h"
 #include "server/scale/external_scaler.h"
+#include "server/server_id.h"
 #include "server/stream/event_hub.h"
 #include "server/stream/peer_relay.h"
 #include "server/stream/postgres_peers.h"
@@ -89,7 +90,6 @@ absl::Status CheckAddress(const char* flag, const std::string& address) {
   return absl::InvalidArgumentError(absl::StrCat(flag, ": must be HOST:PORT, is \"", address, "\""));
 }
 
-absl::Status Check(const ServerOptions& options) {
 // Plain text is for this machine, unless it was asked for.
 absl::Status CheckOpen(const char* flag, const std::string& address, const ServerOptions& options) {
   if (!options.tls_cert.empty() || options.allow_plaintext || IsLoopback(address)) return absl::OkStatus();
@@ -97,6 +97,7 @@ absl::Status CheckOpen(const char* flag, const std::string& address, const Serve
                                                  ": give it TLS (--tls-cert), or say --allow-plaintext"));
 }
 
+absl::Status Check(const ServerOptions& options) {
   if (options.data_dir.empty()) return absl::InvalidArgumentError("--data-dir: is required");
   if (auto status = CheckAddress("--listen", options.listen); !status.ok()) return status;
   if (auto status = CheckAddress("--metrics-listen", options.metrics_listen); !status.ok()) return status;
@@ -173,26 +174,26 @@ class ServerImpl : public Server {
 
   std::string address() const override { return WithPort(options_.listen, port_); }
   std::string metrics_address() const override { return WithPort(options_.metrics_listen, metrics_port_); }
+  std::string scaler_address() const override {
+    return scaler_ == nullptr ? "" : WithPort(options_.scaler_listen, scaler_->port());
+  }
   void Shutdown(absl::Duration grace) override;
 
  private:
   absl::Status OpenStores();
   // The stores of --database, and this server's place among those that share it.
-  std::string scaler_address() const override {
-    return scaler_ == nullptr ? "" : WithPort(options_.scaler_listen, scaler_->port());
-  }
   absl::Status OpenShared();
   // Tells the dispatcher what the other servers tell, and says that this one is there.
   absl::Status JoinPeers();
   [[nodiscard]] absl::Status StartSweeper();
+  // With --scaler-listen.
+  void MakeScaler();
+  [[nodiscard]] absl::Status ListenForScaler();
   // What answers the RPCs, over the stores and the dispatcher.
   void MakeServices();
   // Reads the file of --tenant-limits again if it has changed.
   void ReloadTenants() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // By tenant, those that no file names together as "other".
-  // With --scaler-listen.
-  void MakeScaler();
-  [[nodiscard]] absl::Status ListenForScaler();
   std::map<std::string, ServerMetrics::TenantClips> CountByTenant() const;
   void SetHealth(bool serving);
   void WatchHealth();
@@ -218,12 +219,13 @@ class ServerImpl : public Server {
   std::unique_ptr<Dispatcher> dispatcher_;
   std::unique_ptr<VideoService> videos_;
   std::unique_ptr<TrainingService> training_;
+  std::unique_ptr<ExternalScaler> scaler_;
   std::unique_ptr<grpc::Server> grpc_;
   int port_ = 0;
   int metrics_port_ = 0;
 
   absl::Mutex mu_;
-  std::unique_ptr<ExternalScaler> scaler_;
+  SteadyCondition stop_;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
   std::thread health_;
 };
@@ -326,23 +328,23 @@ absl::Status ServerImpl::Listen() {
     leases.reconcile_interval = PeerHeartbeat(options_);
     leases.workers_elsewhere = [this] { return peers_->WorkersElsewhere(); };
   }
+  leases.queue_changed = [this] {
+    if (scaler_ != nullptr) scaler_->Changed();
+  };
   const DispatcherParts dispatched = {
       store_.get(), training_store_.get(), artifacts_.get(), &hub_, &training_hub_, &metrics_, gate_.get()};
   dispatcher_ = std::make_unique<Dispatcher>(dispatched, leases);
   if (auto joined = JoinPeers(); !joined.ok()) return joined;
+  MakeScaler();
   if (auto started = dispatcher_->Start(); !started.ok()) return started;
+  // Not before the queue is known: KEDA would think it empty.
+  if (auto scaled = ListenForScaler(); !scaled.ok()) return scaled;
   MakeServices();
-  leases.queue_changed = [this] {
-    if (scaler_ != nullptr) scaler_->Changed();
-  };
 
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
-  MakeScaler();
   if (!options_.reflection) builder.SetOption(std::make_unique<NoReflection>());
-  // Not before the queue is known: KEDA would think it empty.
-  if (auto scaled = ListenForScaler(); !scaled.ok()) return scaled;
   SetChannelLimits(&builder);
   std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
   interceptors.push_back(MakeRpcMetrics(&metrics_));
@@ -375,12 +377,6 @@ absl::Status ServerImpl::Listen() {
   return StartSweeper();
 }
 
-absl::Status ServerImpl::StartSweeper() {
-  auto options = MakeSweeperOptions(options_.storage);
-  if (!options.ok()) return options.status();
-  SweeperParts parts;
-  parts.jobs = store_.get();
-  parts.training = training_store_.get();
 void ServerImpl::MakeScaler() {
   if (options_.scaler_listen.empty()) return;
   ScaleSources sources;
@@ -408,6 +404,12 @@ absl::Status ServerImpl::ListenForScaler() {
   return listening.ok() ? listening : WithFlag("--scaler-listen", listening);
 }
 
+absl::Status ServerImpl::StartSweeper() {
+  auto options = MakeSweeperOptions(options_.storage);
+  if (!options.ok()) return options.status();
+  SweeperParts parts;
+  parts.jobs = store_.get();
+  parts.training = training_store_.get();
   parts.artifacts = artifacts_.get();
   parts.video_deleted = [this](const std::string& id) {
     hub_.Changed(id);
@@ -487,7 +489,8 @@ void ServerImpl::SetHealth(bool serving) {
 void ServerImpl::WatchHealth() {
   bool healthy = true;
   absl::MutexLock lock(&mu_);
-  while (!mu_.AwaitWithTimeout(absl::Condition(&stopping_), options_.health_interval)) {
+  const auto stopping = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return stopping_; };
+  while (!stop_.AwaitFor(&mu_, options_.health_interval, stopping)) {
     ReloadTenants();
     mu_.Unlock();
     if (open_streams_ != nullptr) open_streams_->EndRevoked();
@@ -509,6 +512,7 @@ void ServerImpl::Shutdown(absl::Duration grace) {
     absl::MutexLock lock(&mu_);
     if (stopping_) return;
     stopping_ = true;
+    stop_.Notify();
     if (grpc_ != nullptr) SetHealth(false);
   }
   if (health_.joinable()) health_.join();
@@ -529,6 +533,7 @@ void ServerImpl::Shutdown(absl::Duration grace) {
   metrics_.ClearSources();
   // The leases that are left go to the other servers now.
   if (peers_ != nullptr) peers_->Stop();
+  scaler_.reset();
   grpc_.reset();
   videos_.reset();
   training_.reset();
@@ -537,7 +542,6 @@ void ServerImpl::Shutdown(absl::Duration grace) {
 
 }  // namespace
 
-  scaler_.reset();
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& options) {
   if (auto status = Check(options); !status.ok()) return status;
   auto server = std::make_unique<ServerImpl>(options);

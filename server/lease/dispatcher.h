@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "client/steady.h"
 #include "server/queue/schedule_index.h"
 #include "server/queue/tenant.h"
 #include "server/stream/event_hub.h"
@@ -64,6 +65,7 @@ struct DispatcherOptions {
   // What time it is, for what is stored and shown, and how much of it goes by, for leases and whatever else
   // ends some time after something else; tests put their own here.
   std::function<absl::Time()> clock = [] { return absl::Now(); };
+  std::function<absl::Time()> timer = SteadyNow;
 };
 
 // All borrowed; they must outlive the Dispatcher.
@@ -111,13 +113,13 @@ class Dispatcher {
 
   // When the video's clips will be there; nullopt where that cannot be said.
   std::optional<VideoEstimate> Estimate(const std::string& video_id) const;
+  // As ScheduleIndex::WorkersWanted.
+  size_t WorkersWanted(absl::Duration target) const;
   // Clips that wait and that are being made, by tenant.
   std::vector<ScheduleIndex::TenantCounts> CountByTenant() const;
   // What options.tenant_limits answers has changed.
   void LimitsChanged();
 
-  // As ScheduleIndex::WorkersWanted.
-  size_t WorkersWanted(absl::Duration target) const;
   // No more leases from now on; those that are held go on.
   void StopAssigning();
   // True if no worker holds the lease of a clip. Training runs do not count: they take days, and go on while
@@ -132,8 +134,8 @@ class Dispatcher {
   // server to find. Idempotent.
   void Shutdown();
 
-  // One pass of the loop: expires what is overdue at `now`, retries what the store could not do before,
-  // matches idle workers to clips. The loop calls it; tests may too.
+  // One pass of the loop, at `now` of the clock: expires what is overdue by the timer, retries what the store
+  // could not do before, matches idle workers to clips. The loop calls it; tests may too.
   void RunOnce(absl::Time now);
 
   // The gRPC service for workers; owned by the Dispatcher.

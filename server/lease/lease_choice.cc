@@ -44,7 +44,8 @@ void LeaseManager::VideoChanged(const std::string& id) {
   });
 }
 
-absl::StatusOr<LeaseManager::LoraNeeds> LeaseManager::FindLoraNeeds(absl::Time now) {
+absl::StatusOr<LeaseManager::LoraNeeds> LeaseManager::FindLoraNeeds() {
+  const absl::Time now = options_.timer();
   LoraNeeds needs;
   const std::vector<std::vector<std::string>> sets = queue_.WaitingLoras();
   if (sets.empty()) return needs;
@@ -116,15 +117,15 @@ void LeaseManager::CountWorkers() {
 
 void LeaseManager::Match(absl::Time now) {
   queue_.RetryStale(now);
-  if (read_on_wanted_.exchange(false) || now - read_on_at_ >= kReadOnInterval) {
+  if (read_on_wanted_.exchange(false) || options_.timer() - read_on_at_ >= kReadOnInterval) {
     queue_.ReadOn(now);
-    read_on_at_ = now;
+    read_on_at_ = options_.timer();
   }
   CountWorkers();
   if (queue_.empty()) return;
   const std::vector<WorkerSession*> idle = IdleSessions();
   if (idle.empty()) return;
-  const auto needs = FindLoraNeeds(now);
+  const auto needs = FindLoraNeeds();
   if (!needs.ok()) {
     spdlog::error("the store does not tell which LoRAs are published: {}", needs.status().ToString());
     return;

@@ -31,7 +31,7 @@ absl::Status LeaseLedger<Kind>::Start() {
     for (const auto& lease : *leases) {
       TakeOver(lease.lease, std::string(absl::StripPrefix(lease.worker, "workers/")));
     }
-    reconciled_ = options_.clock();
+    reconciled_ = options_.timer();
   }
   storage_ = std::make_unique<Executor>(options_.storage_threads);
   loop_.Start(options_.tick, [this](bool ticked) {
@@ -78,7 +78,7 @@ void LeaseLedger<Kind>::Shutdown() {
 template <typename Kind>
 auto LeaseLedger<Kind>::Accept(grpc::CallbackServerContext* context)
     -> grpc::ServerBidiReactor<Incoming, Outgoing>* {
-  auto stream = std::make_shared<Stream>(context, this, options_.clock);
+  auto stream = std::make_shared<Stream>(context, this, options_.timer);
   Stream* reactor = stream.get();
   const bool posted = loop_.Post([this, stream] {
     absl::MutexLock lock(&mu_);
@@ -155,18 +155,17 @@ void LeaseLedger<Kind>::TakeOver(const Lease& lease, const std::string& worker_i
   if (older != held_.end()) Detach(older->second, "LEASE_LOST");
   Held& held = Hold(lease, worker_id);
   held.recovered = true;
-  held.deadline = options_.clock() + options_.lease_timeout;
+  held.deadline = options_.timer() + options_.lease_timeout;
   spdlog::info("lease {}: still held by worker {} from before; it may come back", ToString(held.lease),
                held.worker_id);
 }
 
 template <typename Kind>
-auto LeaseLedger<Kind>::Give(Session& session, const Lease& lease, uint32_t attempt, absl::Time now)
-    -> Held& {
+auto LeaseLedger<Kind>::Give(Session& session, const Lease& lease, uint32_t attempt) -> Held& {
   Held& held = Hold(lease, session.id);
   held.attempt = attempt;
   held.session = &session;
-  held.last_named = now;
+  held.last_named = options_.timer();
   session.job = JobOf(lease);
   return held;
 }
@@ -192,7 +191,7 @@ auto LeaseLedger<Kind>::IdleSessions() -> std::vector<Session*> {
 template <typename Kind>
 void LeaseLedger<Kind>::Stopped(Session& session) {
   session.stopping = false;
-  session.idle_since = options_.clock();
+  session.idle_since = options_.timer();
   match_wanted_ = true;
 }
 
@@ -205,7 +204,7 @@ void LeaseLedger<Kind>::CloseSession(Session& session, const grpc::Status& statu
   if (session.job) {
     Held& held = held_.at(*session.job);
     held.session = nullptr;
-    held.deadline = options_.clock() + options_.lease_timeout;
+    held.deadline = options_.timer() + options_.lease_timeout;
     spdlog::info("lease {}: worker {} is cut off; it may come back", ToString(held.lease), held.worker_id);
   }
   const std::shared_ptr<Stream> stream = session.stream;
@@ -224,7 +223,8 @@ void LeaseLedger<Kind>::PublishState(const Session& session) {
   worker.set_model(session.profile.model());
   worker.set_version(session.profile.version());
   *worker.mutable_connect_time() = ToProto(session.connected);
-  *worker.mutable_heartbeat_time() = ToProto(session.stream->last_sign_of_life());
+  const absl::Duration silence = options_.timer() - session.stream->last_sign_of_life();
+  *worker.mutable_heartbeat_time() = ToProto(options_.clock() - silence);
   Describe(session, worker);
   directory_.Put(std::move(worker));
 }
@@ -232,11 +232,12 @@ void LeaseLedger<Kind>::PublishState(const Session& session) {
 template <typename Kind>
 void LeaseLedger<Kind>::RunOnce(absl::Time now) {
   absl::MutexLock lock(&mu_);
-  Reconcile(now);
-  ExpireSilentSessions(now);
-  ExpireLeases(now);
+  const absl::Time timer = options_.timer();
+  Reconcile(timer);
+  ExpireSilentSessions(timer);
+  ExpireLeases(timer);
   RetryOutcomes();
-  if (assigning_ && now >= storage_paused_until_) Match(now);
+  if (assigning_ && timer >= storage_paused_until_) Match(now);
 }
 
 template <typename Kind>

@@ -150,8 +150,7 @@ class LeaseLedger : public StreamEvents<typename Kind::Incoming, typename Kind::
   // Hold, for a lease that the store says is this server's; its worker has lease_timeout to come with it.
   void TakeOver(const Lease& lease, const std::string& worker_id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Hold, for a worker that is given the lease now.
-  Held& Give(Session& session, const Lease& lease, uint32_t attempt, absl::Time now)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  Held& Give(Session& session, const Lease& lease, uint32_t attempt) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   Session* Find(const Stream* stream) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Those that have waited longest first.
   [[nodiscard]] std::vector<Session*> IdleSessions() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);

@@ -45,7 +45,7 @@ absl::Status LeaseLedger<Kind>::OnRegister(Session& session, const typename Kind
   session.id = message.worker_id();
   session.profile = message;
   Introduce(session, message);
-  session.idle_since = options_.clock();
+  session.idle_since = options_.timer();
   spdlog::info("worker {}: registered for {}s: {}, {}, version {}", session.id, Kind::kWork,
                CleanText(message.device(), 256), CleanText(message.model(), 256),
                CleanText(message.version(), 256));
@@ -75,7 +75,7 @@ bool LeaseLedger<Kind>::Resume(Session& session, const std::optional<Lease>& hol
     if (holding && held.lease == *holding && held.supplied()) {
       held.session = &session;
       held.deadline = absl::InfiniteFuture();
-      held.last_named = options_.clock();
+      held.last_named = options_.timer();
       held.acknowledged = true;
       held.recovered = false;
       session.job = id;
@@ -104,7 +104,7 @@ bool LeaseLedger<Kind>::Resume(Session& session, const std::optional<Lease>& hol
   registered->set_resume(true);
   session.cancelled = holding;
   session.stopping = true;
-  session.stopping_since = options_.clock();
+  session.stopping_since = options_.timer();
   return true;
 }
 
@@ -146,7 +146,7 @@ auto LeaseLedger<Kind>::Current(Session& session, const LeaseId& id) -> absl::St
     Held& held = held_.at(JobOf(*lease));
     if (held.session == &session) {
       held.acknowledged = true;
-      held.last_named = options_.clock();
+      held.last_named = options_.timer();
       return held.open() ? &held : nullptr;
     }
     if (held.worker_id != session.id) {
@@ -158,7 +158,7 @@ auto LeaseLedger<Kind>::Current(Session& session, const LeaseId& id) -> absl::St
                  session.id);
     TellToDrop(session, *lease, "LEASE_LOST");
   }
-  session.stopping_since = options_.clock();
+  session.stopping_since = options_.timer();
   return nullptr;
 }
 
@@ -195,7 +195,7 @@ void LeaseLedger<Kind>::RefuseUpload(Held& held, const absl::Status& why) {
 template <typename Kind>
 void LeaseLedger<Kind>::PauseForStorage() {
   storage_pause_ = std::clamp(2 * storage_pause_, kFirstStoragePause, kLongestStoragePause);
-  storage_paused_until_ = options_.clock() + storage_pause_;
+  storage_paused_until_ = options_.timer() + storage_pause_;
   spdlog::error("the artifact storage fails: no {} is leased for {}", Kind::kWork,
                 absl::FormatDuration(storage_pause_));
 }

@@ -43,7 +43,7 @@ void LeaseLedger<Kind>::TellToDrop(Session& session, const Lease& lease, const s
   // A worker that has another lease by now has long stopped.
   if (!session.job) {
     session.stopping = true;
-    session.stopping_since = options_.clock();
+    session.stopping_since = options_.timer();
   }
   Outgoing message;
   *message.mutable_cancel()->mutable_lease() = ToLeaseId(lease);
@@ -56,7 +56,7 @@ void LeaseLedger<Kind>::Detach(Held& held, const std::string& tell_worker) {
   Session* session = std::exchange(held.session, nullptr);
   if (session == nullptr) return;
   session->job.reset();
-  session->idle_since = options_.clock();
+  session->idle_since = options_.timer();
   if (!tell_worker.empty()) TellToDrop(*session, held.lease, tell_worker);
   PublishState(*session);
 }

@@ -16,7 +16,7 @@ absl::Status LeaseManager::Start() {
   {
     absl::MutexLock lock(&mu_);
     const absl::Time now = options_.clock();
-    fleet_complete_at_ = now + options_.lease_timeout;
+    fleet_complete_at_ = options_.timer() + options_.lease_timeout;
     const absl::Status loaded = queue_.Load(now);
     if (!loaded.ok()) return loaded;
   }
@@ -27,7 +27,7 @@ absl::Status LeaseManager::Assign(WorkerSession& session, const CurrentClip& cli
                                   absl::Time now) {
   auto leased = store_->AcquireLease(clip.video_id, clip.clip_index, session.name(), now);
   if (!leased.ok()) return leased.status();
-  HeldClip& held = Give(session, leased->lease, leased->attempt, now);
+  HeldClip& held = Give(session, leased->lease, leased->attempt);
   if (const auto need = needs.by_set.find(clip.loras); need != needs.by_set.end()) {
     held.loras = need->second.loras;
   }

@@ -62,7 +62,7 @@ class LeaseManager final : public LeaseLedger<ClipKind> {
 
   // lease_choice.cc
   void Match(absl::Time now) override ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  [[nodiscard]] absl::StatusOr<LoraNeeds> FindLoraNeeds(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  [[nodiscard]] absl::StatusOr<LoraNeeds> FindLoraNeeds() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // The sets of LoRAs that some worker has, here or elsewhere.
   [[nodiscard]] std::set<std::set<std::string>> FleetLoras() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // For how long a need must be nobody's before anybody may have it. Of the other servers' workers this one

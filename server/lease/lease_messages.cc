@@ -49,7 +49,7 @@ void LeaseManager::Introduce(WorkerSession& session, const v1::Register& message
 }
 
 void LeaseManager::Leaving(const WorkerSession& session) {
-  if (!session.loras.empty()) fleet_complete_at_ = options_.clock() + options_.lease_timeout;
+  if (!session.loras.empty()) fleet_complete_at_ = options_.timer() + options_.lease_timeout;
 }
 
 void LeaseManager::Describe(const WorkerSession& session, v1::Worker& worker) {
@@ -174,7 +174,7 @@ void LeaseManager::InputRead(const Lease& lease, absl::StatusOr<v1::ArtifactChun
     PublishState(session);
     return;
   }
-  held.last_named = options_.clock();
+  held.last_named = options_.timer();
   metrics_->BytesServed(chunk->kind() == v1::INPUT_KIND_IMAGE ? "image" : "carry", chunk->data().size());
   v1::ServerMessage message;
   *message.mutable_artifact_chunk() = *std::move(chunk);

@@ -9,6 +9,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "client/steady.h"
 
 namespace svi::server {
 
@@ -31,9 +32,9 @@ class TaskLoop {
 
  private:
   void Run(absl::Duration tick, const std::function<void(bool)>& after_batch) ABSL_LOCKS_EXCLUDED(mu_);
-  bool Awake() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return stopped_ || !tasks_.empty(); }
 
   absl::Mutex mu_;
+  SteadyCondition changed_;
   std::deque<Task> tasks_ ABSL_GUARDED_BY(mu_);
   bool stopped_ ABSL_GUARDED_BY(mu_) = false;
   absl::Mutex stop_mu_;  // makes Stop() idempotent between threads

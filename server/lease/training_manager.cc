@@ -44,7 +44,7 @@ void TrainingManager::Match(absl::Time now) {
 absl::Status TrainingManager::Assign(TrainerSession& session, const std::string& run_id, absl::Time now) {
   auto leased = store_->AcquireRun(run_id, session.name(), now);
   if (!leased.ok()) return leased.status();
-  const HeldRun& held = Give(session, leased->lease, leased->attempt, now);
+  const HeldRun& held = Give(session, leased->lease, leased->attempt);
   spdlog::info("lease {}: to worker {}, attempt {}", ToString(held.lease), session.id, held.attempt);
   v1::TrainerOrder order;
   *order.mutable_assign()->mutable_lease() = ToLeaseId(held.lease);

@@ -15,7 +15,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
-#include "absl/time/clock.h"
+#include "client/steady.h"
 #include "server/queue/status_macros.h"
 
 namespace svi::server {
@@ -30,7 +30,7 @@ constexpr char kLost[] = "the job store cannot be reached";
 bool WaitFor(int socket, bool write, absl::Time deadline) {
   pollfd entry = {socket, static_cast<short>(write ? POLLIN | POLLOUT : POLLIN), 0};
   while (true) {
-    const absl::Duration left = deadline - absl::Now();
+    const absl::Duration left = deadline - SteadyNow();
     if (left <= absl::ZeroDuration()) return false;
     const int64_t millis = std::min<int64_t>(absl::ToInt64Milliseconds(left) + 1, 60'000);
     const int ready = poll(&entry, 1, deadline == absl::InfiniteFuture() ? -1 : static_cast<int>(millis));
@@ -180,7 +180,7 @@ absl::StatusOr<std::unique_ptr<PostgresDb>> PostgresDb::Open(const PostgresOptio
   PGconn* const connection = PQconnectStartParams(keys.data(), values.data(), /*expand_dbname=*/1);
   if (connection == nullptr) return absl::UnavailableError("out of memory");
   std::unique_ptr<PostgresDb> db(new PostgresDb(connection, queries, options.statement_limit));
-  SVI_RETURN_IF_ERROR(db->Connect(absl::Now() + options.connect_limit));
+  SVI_RETURN_IF_ERROR(db->Connect(SteadyNow() + options.connect_limit));
   SVI_RETURN_IF_ERROR(db->SetUp(options));
   return db;
 }
@@ -265,7 +265,7 @@ absl::StatusOr<PgResult> PostgresDb::Await(absl::Time deadline) {
 
 absl::Status PostgresDb::Exec(const std::string& sql) {
   if (broken_ || !PQsendQuery(connection_, sql.c_str())) return Lost();
-  return Await(absl::Now() + statement_limit_).status();
+  return Await(SteadyNow() + statement_limit_).status();
 }
 
 absl::Status PostgresDb::BeginExclusive() {
@@ -279,7 +279,7 @@ absl::Status PostgresDb::BeginExclusive() {
 
 absl::Status PostgresDb::Commit() {
   if (broken_ || !PQsendQuery(connection_, "COMMIT")) return Lost();
-  SVI_ASSIGN_OR_RETURN(const PgResult result, Await(absl::Now() + statement_limit_));
+  SVI_ASSIGN_OR_RETURN(const PgResult result, Await(SteadyNow() + statement_limit_));
   // A transaction in which a statement has failed is rolled back, without another error.
   if (absl::string_view(PQcmdStatus(result.get())) != "COMMIT") {
     return absl::InternalError("the job store rolled a failed transaction back");
@@ -300,7 +300,7 @@ Statement PostgresDb::Prepare(absl::string_view name) {
   if (broken_ || !PQsendPrepare(connection_, key.c_str(), query->second.c_str(), 0, nullptr)) {
     return Statement(nullptr, Lost());
   }
-  const absl::Status status = Await(absl::Now() + statement_limit_).status();
+  const absl::Status status = Await(SteadyNow() + statement_limit_).status();
   if (!status.ok()) return Statement(nullptr, status);
   auto cursor = std::make_unique<PostgresCursor>(this, key, CountParameters(query->second));
   return Statement(statements_.emplace(key, std::move(cursor)).first->second.get(), absl::OkStatus());
@@ -318,7 +318,7 @@ absl::StatusOr<PgResult> PostgresDb::Run(const std::string& name, const std::vec
                                       values.data(), lengths.data(), binary.data(), /*resultFormat=*/1)) {
     return Lost();
   }
-  return Await(absl::Now() + statement_limit_);
+  return Await(SteadyNow() + statement_limit_);
 }
 
 int PostgresDb::socket() const { return PQsocket(connection_); }

@@ -52,6 +52,7 @@ void Sweeper::Stop() {
   {
     absl::MutexLock lock(&mu_);
     stopped_ = true;
+    stop_.Notify();
   }
   if (thread_.joinable()) thread_.join();
 }
@@ -67,7 +68,8 @@ void Sweeper::Run() {
   while (true) {
     {
       absl::MutexLock lock(&mu_);
-      if (mu_.AwaitWithTimeout(absl::Condition(&stopped_), pause)) return;
+      const auto stopped = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return stopped_; };
+      if (stop_.AwaitFor(&mu_, pause, stopped)) return;
     }
     RunOnce();
     pause = options_.interval;

@@ -13,6 +13,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "client/steady.h"
 #include "server/artifacts/artifact_store.h"
 #include "server/metrics/storage_metrics.h"
 #include "server/queue/job_store.h"
@@ -90,6 +91,7 @@ class Sweeper {
   const SweeperParts parts_;
   const SweeperOptions options_;
   mutable absl::Mutex mu_;
+  SteadyCondition stop_;
   bool stopped_ ABSL_GUARDED_BY(mu_) = false;
   std::thread thread_;
 };

@@ -11,7 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
-#include "absl/time/clock.h"
+#include "client/steady.h"
 #include "server/queue/sql_reads.h"
 #include "server/queue/status_macros.h"
 #include "svi/v1/video_service.pb.h"
@@ -76,17 +76,17 @@ void PostgresPeers::Wake() const {
 
 void PostgresPeers::Wait(absl::Time deadline) {
   pollfd entries[] = {{wake_fd_, POLLIN, 0}, {listener_ ? listener_->socket() : -1, POLLIN, 0}};
-  const int64_t millis = absl::ToInt64Milliseconds(deadline - absl::Now()) + 1;
+  const int64_t millis = absl::ToInt64Milliseconds(deadline - SteadyNow()) + 1;
   (void)poll(entries, 2, static_cast<int>(std::clamp<int64_t>(millis, 0, 60'000)));
   eventfd_t count = 0;
   (void)eventfd_read(wake_fd_, &count);
 }
 
 void PostgresPeers::Loop() {
-  absl::Time beat_at = absl::Now() + options_.heartbeat_interval;
-  absl::Time poll_at = absl::Now() + options_.poll_interval;
+  absl::Time beat_at = SteadyNow() + options_.heartbeat_interval;
+  absl::Time poll_at = SteadyNow() + options_.poll_interval;
   while (!stopping()) {
-    const absl::Time now = absl::Now();
+    const absl::Time now = SteadyNow();
     Listen(now);
     Receive(now);
     Send(now);
@@ -99,7 +99,7 @@ void PostgresPeers::Loop() {
     if (now >= poll_at) {
       Poll("last_sequences", relay_->videos().watched_here(), videos_, video_sequences_);
       Poll("last_run_sequences", relay_->runs().watched_here(), runs_, run_sequences_);
-      poll_at = absl::Now() + options_.poll_interval;
+      poll_at = SteadyNow() + options_.poll_interval;
     }
     // Some may have come with the answers to what was sent.
     Receive(now);

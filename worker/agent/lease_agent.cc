@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/time/clock.h"
+#include "client/steady.h"
 
 namespace svi::worker {
 namespace {
@@ -32,13 +32,13 @@ LeaseAgent<Outgoing, Incoming>::LeaseAgent(ConnectionOptions options)
 template <typename Outgoing, typename Incoming>
 void LeaseAgent<Outgoing, Incoming>::Run() {
   while (true) {
-    const absl::Time now = absl::Now();
+    const absl::Time now = SteadyNow();
     OnTimers(now);
     if (Finished(now)) break;
     mailbox_->RunOne(NextDeadline());
   }
   if (stream_) Disconnected();
-  const absl::Time deadline = absl::Now() + kGoodbye;
+  const absl::Time deadline = SteadyNow() + kGoodbye;
   while (open_streams_ > 0 && mailbox_->RunOne(deadline)) {
   }
   Abandon();
@@ -102,7 +102,7 @@ template <typename Outgoing, typename Incoming>
 void LeaseAgent<Outgoing, Incoming>::OnDrain(bool hand_back) {
   if (!draining_) {
     draining_ = true;
-    drain_deadline_ = absl::Now() + options_.drain_timeout;
+    drain_deadline_ = SteadyNow() + options_.drain_timeout;
     OnDraining();
     if (registered_) SendHeartbeat();
   }
@@ -155,7 +155,7 @@ void LeaseAgent<Outgoing, Incoming>::Connect() {
   ++open_streams_;
   stream_ = Stream::Start(options_.endpoint, CallbacksOfThisStream());
   stream_->Read();
-  register_deadline_ = absl::Now() + kRegisterTimeout;
+  register_deadline_ = SteadyNow() + kRegisterTimeout;
   writing_ = true;
   after_write_ = nullptr;
   stream_->Write(Hello());
@@ -173,7 +173,7 @@ void LeaseAgent<Outgoing, Incoming>::Disconnected() {
   next_heartbeat_ = register_deadline_ = close_time_ = absl::InfiniteFuture();
   OnDisconnected();
   const double jitter = std::uniform_real_distribution<double>(1 - kJitter, 1 + kJitter)(random_);
-  next_connect_ = absl::Now() + backoff_ * jitter;
+  next_connect_ = SteadyNow() + backoff_ * jitter;
   backoff_ = std::min(backoff_ * kBackoffFactor, options_.max_backoff);
 }
 
@@ -189,7 +189,7 @@ void LeaseAgent<Outgoing, Incoming>::OnRegistered(const google::protobuf::Durati
 
 template <typename Outgoing, typename Incoming>
 void LeaseAgent<Outgoing, Incoming>::SendHeartbeat() {
-  next_heartbeat_ = absl::Now() + heartbeat_interval_;
+  next_heartbeat_ = SteadyNow() + heartbeat_interval_;
   Send(Heartbeat());
 }
 

@@ -8,6 +8,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "client/steady.h"
 
 namespace svi::worker {
 
@@ -15,13 +16,12 @@ namespace svi::worker {
 class Mailbox {
  public:
   void Post(std::function<void()> task) ABSL_LOCKS_EXCLUDED(mu_);
-  // Runs one task; waits for it until `deadline`. False: there was none.
+  // Runs one task; waits for it until `deadline` (of SteadyNow). False: there was none.
   bool RunOne(absl::Time deadline) ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
-  bool HasTask() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return !tasks_.empty(); }
-
   absl::Mutex mu_;
+  SteadyCondition changed_;
   std::deque<std::function<void()>> tasks_ ABSL_GUARDED_BY(mu_);
 };
 

@@ -124,6 +124,7 @@ LeaseTest::LeaseTest() {
   training_ = std::move(stores->training);
   artifacts_ = *std::move(artifacts);
   options_.clock = [this] { return clock_.Now(); };
+  options_.timer = options_.clock;
   StartServer();
 }
 
