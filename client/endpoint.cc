@@ -1,5 +1,6 @@
 #include "client/endpoint.h"
 
+#include <arpa/inet.h>
 #include <grpcpp/create_channel.h>
 #include <grpcpp/support/client_interceptor.h>
 
@@ -162,8 +163,12 @@ std::shared_ptr<grpc::Channel> OpenChannel(const Endpoint& options, const grpc::
 }
 
 bool IsLoopback(std::string_view address) {
-  const std::string_view host = address.substr(0, address.rfind(':'));
-  return host == "localhost" || host == "[::1]" || host.starts_with("127.") || address.starts_with("unix:");
+  if (address.starts_with("unix:")) return true;
+  const std::string host(address.substr(0, address.rfind(':')));
+  if (host == "localhost" || host == "[::1]") return true;
+  // A name may begin like an address, and be anywhere: 127.example.org.
+  in_addr ip{};
+  return inet_pton(AF_INET, host.c_str(), &ip) == 1 && ntohl(ip.s_addr) >> 24 == 127;
 }
 
 }  // namespace svi

@@ -89,8 +89,8 @@ TEST(IsLoopback, OnlyWhatOthersCannotReach) {
   for (const char* near : {"127.0.0.1:1", "127.1.2.3:50051", "localhost:0", "[::1]:50051", "unix:/run/svi"}) {
     EXPECT_TRUE(IsLoopback(near)) << near;
   }
-  for (const char* far :
-       {"0.0.0.0:50051", "[::]:50051", "10.0.0.1:1", "svi:50051", "127:1", "localhost.evil:1"}) {
+  for (const char* far : {"0.0.0.0:50051", "[::]:50051", "10.0.0.1:1", "svi:50051", "127:1",
+                          "localhost.evil:1", "127.evil.org:1", "127.0.0.1.evil.org:1"}) {
     EXPECT_FALSE(IsLoopback(far)) << far;
   }
 }
