@@ -31,6 +31,9 @@ class ArtifactWriter {
   // Bytes so far.
   [[nodiscard]] virtual uint64_t size() const = 0;
 
+  // `length` of them from `offset`, fewer only where they end. UNAVAILABLE: the disk fails.
+  [[nodiscard]] virtual absl::StatusOr<std::string> ReadBack(uint64_t offset, uint64_t length) const = 0;
+
   // Makes the artifact durable and visible, in one step; one that was there under the same key is replaced.
   // Returns what it is, with the SHA-256 that was computed on the way. FAILED_PRECONDITION the second time.
   // UNAVAILABLE: the storage is full, fails or cannot be reached; then the artifact may be there all the

@@ -1,5 +1,7 @@
 #include "server/artifacts/file_writer.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 
 namespace svi::server {
@@ -18,6 +20,14 @@ absl::Status FileWriter::Append(uint64_t offset, absl::string_view bytes) {
   sha_.Update(bytes);
   size_ += bytes.size();
   return absl::OkStatus();
+}
+
+absl::StatusOr<std::string> FileWriter::ReadBack(uint64_t offset, uint64_t length) const {
+  std::string bytes(std::min(length, size_ - std::min(offset, size_)), '\0');
+  const absl::StatusOr<size_t> got = ReadFully(fd_, bytes.data(), bytes.size(), offset);
+  if (!got.ok()) return got.status();
+  bytes.resize(*got);
+  return bytes;
 }
 
 absl::StatusOr<ArtifactRef> FileWriter::Close() {

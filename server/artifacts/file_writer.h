@@ -15,8 +15,10 @@ class FileWriter : public ArtifactWriter {
  public:
   absl::Status Append(uint64_t offset, absl::string_view bytes) final;
   uint64_t size() const final { return size_; }
+  absl::StatusOr<std::string> ReadBack(uint64_t offset, uint64_t length) const final;
 
  protected:
+  // `fd`: open for writing and reading.
   FileWriter(std::string key, Fd fd) : key_(std::move(key)), fd_(std::move(fd)) {}
 
   // Whether the store takes so many bytes in all; OK by default.

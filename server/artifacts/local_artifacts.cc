@@ -86,7 +86,7 @@ class LocalArtifacts final : public ArtifactStore {
   absl::StatusOr<std::unique_ptr<ArtifactWriter>> OpenWriter(absl::string_view key) override {
     if (absl::Status status = CheckArtifactKey(key); !status.ok()) return status;
     fs::path partial = root_ / kPartial / absl::StrCat(next_partial_++);
-    absl::StatusOr<Fd> fd = OpenFd(partial, O_WRONLY | O_CREAT | O_EXCL);
+    absl::StatusOr<Fd> fd = OpenFd(partial, O_RDWR | O_CREAT | O_EXCL);
     if (absl::IsNotFound(fd.status())) return absl::UnavailableError("the artifact storage is gone");
     if (!fd.ok()) return fd.status();
     return std::make_unique<LocalWriter>(root_, std::string(key), std::move(partial), *std::move(fd));

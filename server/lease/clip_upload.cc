@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/lease/worker_messages.h"
+#include "worker/media/clip_check.h"
 
 namespace svi::server {
 
@@ -45,6 +46,19 @@ absl::StatusOr<ArtifactRef> ArtifactUpload::Commit(uint64_t size, const std::str
                                             deleted.ok() ? "" : " (and could not be deleted)"));
   }
   return committed;
+}
+
+absl::Status ArtifactUpload::CheckClip(const v1::Clip& clip) const {
+  media::ClipFacts facts;
+  facts.width = static_cast<int>(clip.width());
+  facts.height = static_cast<int>(clip.height());
+  facts.fps = static_cast<int>(clip.fps());
+  facts.frames = clip.frame_count();
+  const auto read = [this](uint64_t offset, uint64_t length) -> absl::StatusOr<std::string> {
+    if (writer_ == nullptr) return std::string();
+    return writer_->ReadBack(offset, length);
+  };
+  return media::CheckClip(read, received_, facts);
 }
 
 absl::StatusOr<v1::ArtifactChunk> InputFeed::Next() {

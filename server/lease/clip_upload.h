@@ -29,6 +29,9 @@ class ArtifactUpload {
   // Makes it durable. DATA_LOSS if size or hash are not those; then nothing is left in the store.
   [[nodiscard]] absl::StatusOr<ArtifactRef> Commit(uint64_t size, const std::string& sha256);
   [[nodiscard]] uint64_t received() const { return received_; }
+  // DATA_LOSS if what was received is not the MP4 of a clip like this: its size, frame rate and number of
+  // frames. UNAVAILABLE: it cannot be read. Before Commit.
+  [[nodiscard]] absl::Status CheckClip(const v1::Clip& clip) const;
 
  private:
   ArtifactStore* const artifacts_;

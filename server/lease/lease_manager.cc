@@ -31,6 +31,9 @@ absl::Status LeaseManager::Assign(WorkerSession& session, const CurrentClip& cli
   if (const auto need = needs.by_set.find(clip.loras); need != needs.by_set.end()) {
     held.loras = need->second.loras;
   }
+  if (leased->spec.has_width()) held.width = leased->spec.width();
+  if (leased->spec.has_height()) held.height = leased->spec.height();
+  if (leased->spec.has_fps()) held.fps = leased->spec.fps();
   session.merged_loras = clip.loras;
   // Only what the worker surely has is left out: it made the clip before this one, and nothing since.
   const bool warm = session.last_commit && clip.clip_index > 0 &&

@@ -1,8 +1,10 @@
 // What the LeaseManager does with each message of a worker.
 #include <spdlog/spdlog.h>
 
+#include <optional>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "server/lease/lease_manager.h"
 #include "server/lease/worker_messages.h"
 
@@ -17,6 +19,17 @@ bool ForgetLoras(WorkerSession& session, const HeldClip& held) {
   }
   for (const std::string& name : held.loras) session.loras.erase(name);
   return true;
+}
+
+// A clip of another size or frame rate could not be joined with the video's others.
+absl::Status CheckAsAsked(const HeldClip& held, const v1::ClipDone& message) {
+  const auto same = [](const char* field, uint32_t is, const std::optional<uint32_t>& asked) -> absl::Status {
+    if (!asked || is == *asked) return absl::OkStatus();
+    return absl::InvalidArgumentError(
+        absl::StrCat("clip_done.", field, ": is ", is, ", the video's is ", *asked));
+  };
+  return First({same("width", message.width(), held.width), same("height", message.height(), held.height),
+                same("fps", message.fps(), held.fps)});
 }
 
 }  // namespace
@@ -118,7 +131,7 @@ absl::Status LeaseManager::OnDone(WorkerSession& session, const v1::ClipDone& me
   if (*current == nullptr) return absl::OkStatus();
   HeldClip& held = **current;
   if (held.storing) return absl::OkStatus();  // said again, on a new stream
-  const absl::Status valid = CheckDone(message);
+  const absl::Status valid = First({CheckDone(message), CheckAsAsked(held, message)});
   if (!valid.ok()) {
     RefuseUpload(held, absl::DataLossError(valid.message()));
     return absl::OkStatus();

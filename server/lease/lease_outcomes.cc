@@ -23,6 +23,9 @@ void LeaseManager::StoreClip(HeldClip& held, FinishedClip finished, const v1::Cl
   auto uploads =
       std::make_shared<Uploads>(Uploads{std::move(held.clip), std::move(held.carry), std::move(finished)});
   StoreUpload(held, [this, uploads, done]() -> absl::StatusOr<FinishedClip> {
+    if (options_.check_clips) {
+      if (auto checked = uploads->clip.CheckClip(uploads->finished.clip); !checked.ok()) return checked;
+    }
     auto clip = uploads->clip.Commit(done.clip_bytes(), done.clip_sha256());
     if (!clip.ok()) return clip.status();
     auto carry = uploads->carry.Commit(done.carry_bytes(), done.carry_sha256());

@@ -122,6 +122,8 @@ struct HeldClip : HeldOf<ClipKind> {
 
   // That the clip needs its worker to have; empty if the lease is from before the server started.
   std::vector<std::string> loras;
+  // What the video's spec asks for, where it does; likewise.
+  std::optional<uint32_t> width, height, fps;
   ArtifactUpload clip;
   ArtifactUpload carry;
   std::shared_ptr<InputFeed> inputs;

@@ -46,6 +46,9 @@ class FlakyArtifacts final : public ArtifactStore {
       return real_->Append(offset, bytes);
     }
     uint64_t size() const override { return real_->size(); }
+    absl::StatusOr<std::string> ReadBack(uint64_t offset, uint64_t length) const override {
+      return real_->ReadBack(offset, length);
+    }
     absl::StatusOr<ArtifactRef> Commit() override {
       if (store_->gate != nullptr) {
         ++store_->waiting;
