@@ -3,8 +3,10 @@
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+#include <google/protobuf/stubs/logging.h>
 #include <google/protobuf/wire_format_lite.h>
 
+#include <cstdio>
 #include <map>
 #include <string>
 #include <vector>
@@ -51,9 +53,17 @@ bool FindBadText(absl::string_view bytes, const Descriptor* type, const std::str
   return in.ConsumedEntireMessage();
 }
 
+// protobuf writes a line to stderr for every text that is not UTF-8: whoever sends those could fill the log.
+// The caller is told by the status.
+void LogFatalOnly(google::protobuf::LogLevel level, const char* file, int line, const std::string& message) {
+  if (level == google::protobuf::LOGLEVEL_FATAL)
+    std::fprintf(stderr, "%s:%d: %s\n", file, line, message.c_str());
+}
+
 }  // namespace
 
 absl::Status ParseRequestBytes(absl::string_view bytes, google::protobuf::Message* request) {
+  [[maybe_unused]] static auto* before = google::protobuf::SetLogHandler(LogFatalOnly);
   if (request->ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return absl::OkStatus();
   std::vector<FieldViolation> bad;
   const std::string type(request->GetDescriptor()->full_name());

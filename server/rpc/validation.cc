@@ -13,7 +13,7 @@
 #include "server/queue/plan.h"
 #include "server/rpc/page_token.h"
 #include "server/rpc/status.h"
-#include "worker/media/media.h"
+#include "worker/media/picture_check.h"
 
 namespace svi::server {
 namespace {
@@ -81,22 +81,21 @@ void CheckPrompts(const google::protobuf::RepeatedPtrField<std::string>& prompts
   }
 }
 
-void CheckImage(const std::string& image, Violations* bad) {
+// What kept it from being checked, if anything did.
+absl::Status CheckImage(const std::string& image, Violations* bad) {
   if (image.empty()) {
     bad->push_back({"spec.image", "is required: the bytes of a JPEG, PNG or WebP picture"});
-    return;
+    return absl::OkStatus();
   }
   if (image.size() > kMaxImageBytes) {
     bad->push_back({"spec.image",
                     absl::StrCat("must be at most ", kMaxImageBytes, " bytes (32 MiB), is ", image.size())});
-    return;
+    return absl::OkStatus();
   }
-  const auto picture = media::DecodePicture(image);
-  if (!picture.ok()) {
-    bad->push_back({"spec.image", picture.status().code() == absl::StatusCode::kInvalidArgument
-                                      ? std::string(picture.status().message())
-                                      : "cannot be decoded as a JPEG, PNG or WebP picture"});
-  }
+  const absl::Status picture = media::CheckPicture(image);
+  if (!absl::IsInvalidArgument(picture)) return picture;
+  bad->push_back({"spec.image", std::string(picture.message())});
+  return absl::OkStatus();
 }
 
 void CheckSize(const v1::VideoSpec& spec, Violations* bad) {
@@ -224,8 +223,8 @@ absl::Status Validate(const v1::CreateVideoRequest& request) {
   CheckSampling(spec, &bad);
   CheckClips(spec, &bad);
   CheckLoras(spec, &bad);
-  CheckImage(spec.image(), &bad);
-  return InvalidFields(bad);
+  const absl::Status checked = CheckImage(spec.image(), &bad);
+  return bad.empty() ? checked : InvalidFields(bad);
 }
 
 absl::Status Validate(const v1::AppendPromptsRequest& request) {

@@ -16,8 +16,8 @@ inline constexpr size_t kMaxPromptBytes = 16384;
 inline constexpr uint32_t kMaxClips = 100000;
 
 // INVALID_ARGUMENT with one BadRequest field violation for each thing that is wrong, paths as in
-// `spec.prompts[2]`. CreateVideo also decodes the picture (bounded in size before any pixel is made), so it
-// may take a second.
+// `spec.prompts[2]`. CreateVideo also decodes the picture (media::CheckPicture), so it may take a second;
+// if nothing else is wrong, what keeps that from being done is returned: UNAVAILABLE or INTERNAL.
 [[nodiscard]] absl::Status Validate(const v1::CreateVideoRequest& request);
 [[nodiscard]] absl::Status Validate(const v1::AppendPromptsRequest& request);
 [[nodiscard]] absl::Status Validate(const v1::ListVideosRequest& request);

@@ -16,7 +16,7 @@
 namespace svi::media {
 
 inline constexpr int kMaxPictureSide = 16384;              // pixels
-inline constexpr int64_t kMaxPicturePixels = 178'956'970;  // as Pillow's bomb limit
+inline constexpr int64_t kMaxPicturePixels = 8192 * 8192;  // decoding takes up to 12 bytes for each
 
 // JPEG, PNG or WebP (by content, not by name) → RGB, upright (EXIF orientation), alpha laid over white,
 // 16-bit and grey and palette converted.

@@ -13,6 +13,10 @@ extern "C" {
 namespace svi::media {
 namespace {
 
+// Encoders write about ten. A scan of a few bytes passes over all pixels, so many of them in a small file
+// would keep the decoder busy for hours.
+constexpr int kMaxJpegScans = 100;
+
 constexpr std::string_view kPngSignature("\x89PNG\r\n\x1a\n", 8);
 
 uint32_t Byte(std::string_view bytes, size_t at) { return static_cast<uint8_t>(bytes[at]); }
@@ -32,9 +36,9 @@ absl::Status Damaged(absl::string_view format, absl::string_view what) {
 // JPEG (ITU T.81, annex B): a chain of marker segments; after SOS, entropy-coded bytes up to the next real
 // marker.
 absl::StatusOr<PictureHeader> ReadJpeg(std::string_view bytes) {
-  constexpr uint32_t kSos = 0xDA, kEoi = 0xD9, kApp1 = 0xE1, kTem = 0x01;
+  constexpr uint32_t kSos = 0xDA, kEoi = 0xD9, kApp1 = 0xE1, kTem = 0x01, kJpegLs = 0xF7;
   PictureHeader header{.format = PictureFormat::kJpeg, .data = {}};
-  bool scanned = false;
+  int scans = 0;
   size_t at = 2;
   while (true) {
     if (at + 2 > bytes.size()) return Truncated("JPEG");
@@ -55,7 +59,10 @@ absl::StatusOr<PictureHeader> ReadJpeg(std::string_view bytes) {
     at += length;
     const bool start_of_frame =
         marker >= 0xC0 && marker <= 0xCF && marker != 0xC4 && marker != 0xC8 && marker != 0xCC;
-    if (start_of_frame) {
+    if (marker == kJpegLs || (start_of_frame && marker > 0xC2)) {
+      return absl::InvalidArgumentError(
+          "the picture is a JPEG of a rare kind; only baseline, extended and progressive ones are taken");
+    } else if (start_of_frame) {
       if (body.size() < 6) return Damaged("JPEG", "its frame header is too short");
       if (header.width != 0) return Damaged("JPEG", "it has two frame headers");
       header.height = Big16(body, 1);
@@ -65,7 +72,10 @@ absl::StatusOr<PictureHeader> ReadJpeg(std::string_view bytes) {
       header.orientation = ExifOrientation(body);
     } else if (marker == kSos) {
       if (header.width == 0) return Damaged("JPEG", "pixels come before their size");
-      scanned = true;
+      if (++scans > kMaxJpegScans) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("the picture is a JPEG of more than ", kMaxJpegScans, " scans"));
+      }
       while (true) {
         at = bytes.find('\xFF', at);
         if (at == std::string_view::npos || at + 1 >= bytes.size()) return Truncated("JPEG");
@@ -75,7 +85,7 @@ absl::StatusOr<PictureHeader> ReadJpeg(std::string_view bytes) {
       }
     }
   }
-  if (!scanned) return Damaged("JPEG", "it has no pixels");
+  if (scans == 0) return Damaged("JPEG", "it has no pixels");
   header.data = std::string(bytes.substr(0, at));  // cameras append thumbnails and videos after the picture
   return header;
 }

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <fstream>
+#include <initializer_list>
 #include <iterator>
 #include <limits>
 #include <sstream>
@@ -15,6 +16,24 @@ std::string ReadFile(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
   EXPECT_TRUE(in.good()) << path;
   return std::string(std::istreambuf_iterator<char>(in), {});
+}
+
+std::string JpegOfScans(int side, int scans) {
+  const auto bytes = [](std::initializer_list<int> values) {
+    std::string text;
+    for (const int value : values) text += static_cast<char>(value);
+    return text;
+  };
+  std::string jpeg =
+      bytes({0xFF, 0xD8, 0xFF, 0xDB, 0, 67, 0}) + std::string(64, '\1');  // a quantiser of ones
+  // Progressive, 8 bits, one component; then a Huffman table in which the bit 0 is "no difference".
+  jpeg += bytes({0xFF, 0xC2, 0, 11, 8, side >> 8, side & 255, side >> 8, side & 255, 1, 1, 0x11, 0});
+  jpeg += bytes({0xFF, 0xC4, 0, 20, 0, 1}) + std::string(15, '\0') + bytes({0});
+  const size_t blocks = size_t{1} * (side / 8) * (side / 8);
+  for (int i = 0; i < scans; ++i) {
+    jpeg += bytes({0xFF, 0xDA, 0, 8, 1, 1, 0, 0, 0, 0}) + std::string((blocks + 7) / 8, '\0');
+  }
+  return jpeg + bytes({0xFF, 0xD9});
 }
 
 void WriteFile(const std::string& path, const std::string& bytes) {

@@ -17,6 +17,9 @@ engine::Picture Ppm(const std::string& name);
 std::string ReadFile(const std::string& path);
 void WriteFile(const std::string& path, const std::string& bytes);
 
+// A grey JPEG of `side` × `side` pixels (a multiple of 16) that goes over all of them `scans` times.
+std::string JpegOfScans(int side, int scans);
+
 // A smooth picture that moves with `time`.
 engine::Picture MovingPicture(int width, int height, int time);
 // MP4 of `count` moving pictures, the first at `start`.

@@ -151,6 +151,23 @@ TEST(DecodePictureTest, TooManyPixels) {
   EXPECT_THAT(std::string(picture.status().message()), HasSubstr("256000000 pixels"));
 }
 
+TEST(DecodePictureTest, RareKindsOfJpegAreRefused) {
+  for (const char kind : {'\xC3', '\xC5', '\xC9', '\xF7'}) {  // lossless, differential, arithmetic, JPEG-LS
+    std::string bytes = Fixture("rgb.jpg");
+    bytes[bytes.find("\xFF\xC0") + 1] = kind;
+    const auto picture = DecodePicture(bytes);
+    EXPECT_EQ(picture.status().code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_THAT(std::string(picture.status().message()), HasSubstr("rare kind"));
+  }
+}
+
+TEST(DecodePictureTest, ScansWithoutEndAreRefused) {
+  EXPECT_TRUE(DecodePicture(JpegOfScans(64, 100)).ok());
+  const auto picture = DecodePicture(JpegOfScans(64, 101));
+  EXPECT_EQ(picture.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(picture.status().message()), HasSubstr("more than 100 scans"));
+}
+
 TEST(PictureHeaderTest, BytesAfterTheJpegAreDropped) {
   const std::string bytes = Fixture("rgb.jpg");
   const auto header = ReadPictureHeader(bytes + "a video, as some cameras append");
