@@ -36,7 +36,7 @@ as_root() {
 # --- Debian packages -------------------------------------------------------------------------------
 packages=(
   g++ cmake ninja-build ccache pkg-config git ca-certificates python3 python3-venv
-  clang-format-14
+  clang-format-14 clang libclang-rt-14-dev llvm
   libgrpc++-dev protobuf-compiler protobuf-compiler-grpc libprotobuf-dev libabsl-dev libc-ares-dev libre2-dev
   prometheus-cpp-dev libspdlog-dev nlohmann-json3-dev libsqlite3-dev libpq-dev postgresql-15 libssl-dev libicu-dev
   libcurl4-openssl-dev libpugixml-dev

@@ -1,4 +1,4 @@
-// A clip's MP4 as a worker uploads it: joined with itself, as for a download, and decoded.
+// A clip's MP4 as a worker uploads it: checked, and joined with itself, as for a download.
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -6,8 +6,8 @@
 #include <string>
 
 #include "tests/fuzz/fuzz.h"
+#include "worker/media/clip_check.h"
 #include "worker/media/join.h"
-#include "worker/media/media.h"
 
 namespace {
 
@@ -30,6 +30,14 @@ class MemoryFile {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  const std::string_view bytes = svi::fuzz::View(data, size);
+  const auto read = [&](uint64_t offset, uint64_t length) -> absl::StatusOr<std::string> {
+    svi::fuzz::Check(offset <= bytes.size(), "reads begin inside of the file");
+    return std::string(bytes.substr(offset, length));
+  };
+  const absl::Status checked =
+      svi::media::CheckClip(read, size, {.width = 32, .height = 32, .fps = 24, .frames = 5});
+  svi::fuzz::Check(checked.ok() || absl::IsDataLoss(checked), "what is wrong with a clip is its bytes");
   static const MemoryFile clip;
   clip.Set(data, size);
   const std::string joined = "/dev/shm/svi-fuzz-" + std::to_string(getpid()) + ".mp4";
