@@ -19,6 +19,8 @@ namespace svi::worker {
 namespace {
 
 constexpr uint64_t kGigabyte = 1'000'000'000;
+// A step of the largest clip takes seconds; what comes from a slow disk first may take minutes.
+constexpr absl::Duration kGpuPatience = absl::Minutes(15);
 
 int Failed(const absl::Status& status) {
   spdlog::error("{}", std::string(status.message()));
@@ -47,16 +49,26 @@ int ServeInference(const ServeFlags& flags, SignalThread& signals) {
   WorkerMetrics metrics((*engine)->info(), Version());
   auto exposer = flags.ServeMetrics(metrics.registry());
   if (!exposer.ok()) return Failed(exposer.status());
+  absl::StatusOr<std::unique_ptr<WorkerHealth>> health = flags.ServeHealth();
+  if (!health.ok()) return Failed(health.status());
   AgentOptions options{flags.Connection()};
+  options.engine_patience = flags.engine_timeout;
+  if (flags.engine_timeout == absl::ZeroDuration()) {
+    options.engine_patience = (*engine)->info().device == "cpu" ? absl::InfiniteDuration() : kGpuPatience;
+  }
+  if (*health != nullptr) {
+    options.on_ready = [&health](bool ready) { (*health)->SetReady(ready); };
+    options.on_stuck = [&health] { (*health)->SetDead(); };
+  }
   Agent agent(engine->get(), &metrics, loras->get(), options);
   signals.SetHandler([&agent](bool again) { again ? agent.HandBack() : agent.Drain(); });
   agent.Run();
   signals.SetHandler([](bool) {});
   if (agent.engine_busy()) {
-    // The clip is handed back; its current step may take minutes, and nobody waits for it.
+    // The clip is handed back; its current step may take minutes, or for ever, and nobody waits for it.
     (*loras)->RemoveTemporary();
     spdlog::shutdown();
-    std::_Exit(kOk);
+    std::_Exit(agent.engine_stuck() ? kFailed : kOk);
   }
   return kOk;
 }
@@ -68,6 +80,7 @@ int Serve(const std::vector<std::string>& args) {
   FlagParser parser(
       "svi-worker --model=DIR [flags]\n\nMakes the clips of an svi-server's videos, or trains its LoRAs.");
   flags.AddTo(parser);
+  parser.ReadEnvironment("SVI_WORKER");
   std::vector<std::string> positional;
   int exit_code = kOk;
   if (!ParseFlags(parser, args, &positional, &exit_code)) return exit_code;

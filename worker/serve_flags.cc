@@ -1,5 +1,6 @@
 #include "worker/serve_flags.h"
 
+#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -45,6 +46,14 @@ void ServeFlags::AddTo(FlagParser& parser) {
       "drain-timeout", &drain_timeout,
       "after SIGTERM, how long a clip may take to finish, or a training step and its checkpoint, "
       "before the lease is handed back");
+  parser.AddString(
+      "health-listen", &health_listen,
+      "inference: HOST:PORT of grpc.health.v1: \"\" while it takes work, \"live\" until its engine "
+      "hangs; empty: none");
+  parser.AddDuration(
+      "engine-timeout", &engine_timeout,
+      "inference: the engine hangs if a clip makes no step for this long: the clip goes back, and "
+      "the worker ends with an error; 0: 15m on a GPU, never on a CPU, whose steps may take hours");
   parser.AddString("lora-cache", &lora_cache,
                    "inference: folder that published LoRAs are fetched into, of this worker alone; empty: a "
                    "temporary one");
@@ -69,6 +78,9 @@ absl::Status ServeFlags::Check() const {
   if (engine.num_threads < 0) return absl::InvalidArgumentError("--threads: must not be negative");
   if (drain_timeout < absl::ZeroDuration()) {
     return absl::InvalidArgumentError("--drain-timeout: must not be negative");
+  }
+  if (engine_timeout < absl::ZeroDuration()) {
+    return absl::InvalidArgumentError("--engine-timeout: must not be negative");
   }
   if (!worker_id.empty() && !IsWorkerId(worker_id)) {
     return absl::InvalidArgumentError("--worker-id: must be 1..64 characters of [a-z0-9-]");
@@ -109,6 +121,13 @@ absl::StatusOr<std::unique_ptr<prometheus::Exposer>> ServeFlags::ServeMetrics(
   } catch (const std::exception&) {
     return absl::InternalError(absl::StrCat("--metrics-listen: cannot listen on ", metrics_listen));
   }
+}
+
+absl::StatusOr<std::unique_ptr<WorkerHealth>> ServeFlags::ServeHealth() const {
+  if (health_listen.empty()) return nullptr;
+  auto health = WorkerHealth::Listen(health_listen);
+  if (health.ok()) spdlog::info("health on port {}", (*health)->port());
+  return health;
 }
 
 }  // namespace svi::worker

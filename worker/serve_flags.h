@@ -16,6 +16,7 @@
 #include "client/flags.h"
 #include "engine/engine.h"
 #include "worker/agent/lease_agent.h"
+#include "worker/agent/worker_health.h"
 #include "worker/signal_thread.h"
 
 namespace svi::worker {
@@ -28,6 +29,8 @@ struct ServeFlags {
   std::string log_format = "text";
   std::string worker_id;
   absl::Duration drain_timeout = absl::Seconds(120);
+  std::string health_listen;      // inference
+  absl::Duration engine_timeout;  // inference; 0: by the device
   engine::EngineOptions engine;
   std::string lora_cache;             // inference
   uint64_t lora_cache_gb = 50;        // 1e9 bytes
@@ -41,6 +44,8 @@ struct ServeFlags {
   // What serves /metrics; null if nothing is to. INTERNAL: it cannot listen there.
   [[nodiscard]] absl::StatusOr<std::unique_ptr<prometheus::Exposer>> ServeMetrics(
       const std::shared_ptr<prometheus::Registry>& registry) const;
+  // What serves grpc.health.v1; null if nothing is to. UNAVAILABLE: it cannot listen there.
+  [[nodiscard]] absl::StatusOr<std::unique_ptr<WorkerHealth>> ServeHealth() const;
 };
 
 // svi-worker --mode=training. Returns the exit code.

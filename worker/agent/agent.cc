@@ -18,7 +18,11 @@ Agent::Agent(engine::Engine* engine, WorkerMetrics* metrics, LoraCache* lora_cac
       metrics_(metrics),
       lora_cache_(lora_cache),
       options_(std::move(options)),
-      warm_(options_.warm_videos) {
+      warm_(options_.warm_videos),
+      watch_(options_.engine_patience, [this, mailbox = mailbox_] {
+        options_.on_stuck();
+        mailbox->Post([this] { OnStuck(); });
+      }) {
   metrics_->SetMemory(engine_->memory());
 }
 
@@ -41,7 +45,9 @@ void Agent::StartEngine() {
   lease_->started = true;
   making_ = lease_->work;
   engine_thread_.Run([this, work = making_, mailbox = mailbox_] {
+    watch_.Alive();
     auto outcome = std::make_shared<ClipOutcome>(Make(work));
+    watch_.Idle();
     mailbox->Post([this, work, outcome] { OnMade(work, std::move(*outcome)); });
   });
 }
@@ -65,12 +71,17 @@ Agent::ClipOutcome Agent::Make(const std::shared_ptr<ClipWork>& work) {
     outcome.clip = plan.status();
     return outcome;
   }
+  watch_.Idle();  // fetching has a patience of its own
   if (absl::Status status = FetchLoras(*work); !status.ok()) {
     outcome.clip = status;
     return outcome;
   }
+  watch_.Alive();
   ClipHooks hooks;
-  hooks.cancelled = [work] { return work->interrupt.triggered(); };
+  hooks.cancelled = [this, work] {
+    watch_.Alive();
+    return work->interrupt.triggered();
+  };
   hooks.progress = [this, work, mailbox = mailbox_](const v1::Progress& progress) {
     metrics_->OnProgress(progress, absl::Now());
     metrics_->SetMemory(engine_->memory());
@@ -141,6 +152,17 @@ void Agent::OnMade(const std::shared_ptr<ClipWork>& work, ClipOutcome outcome) {
     SendHeartbeat();  // names no lease: the server learns that the engine is free again
   }
   StartEngine();
+}
+
+void Agent::OnStuck() {
+  if (!making_) return;  // it came to itself just now
+  spdlog::critical("the engine has made no step for {}: it hangs; this worker ends",
+                   absl::FormatDuration(options_.engine_patience));
+  stuck_ = true;
+  OnDrain(/*hand_back=*/true);  // first, or else the server would give it the clip once more
+  if (lease_ && lease_->phase == Phase::kMaking) {
+    Fail(EngineStuck(lease_->work->assign.lease()), "failed");
+  }
 }
 
 void Agent::Fail(v1::ClipFailed failure, const char* outcome) {

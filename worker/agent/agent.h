@@ -4,6 +4,7 @@
 #define SVI_WORKER_AGENT_AGENT_H_
 
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -16,6 +17,7 @@
 #include "svi/v1/worker_service.pb.h"
 #include "worker/agent/clip_maker.h"
 #include "worker/agent/engine_thread.h"
+#include "worker/agent/engine_watch.h"
 #include "worker/agent/lease_agent.h"
 #include "worker/agent/lora_cache.h"
 #include "worker/agent/lora_watch.h"
@@ -29,6 +31,11 @@ struct AgentOptions : ConnectionOptions {
   size_t warm_videos = 2;
   // A published LoRA is fetched for this long after the last byte that came, then the clip fails.
   absl::Duration lora_patience = absl::Minutes(2);
+  // The engine hangs if a clip makes no step for this long. Its clip is given back, and Run ends, since
+  // nothing but a new process can help.
+  absl::Duration engine_patience = absl::Minutes(15);
+  // The engine hangs. On any thread.
+  std::function<void()> on_stuck = [] {};
 };
 
 // The agent of a worker in inference mode.
@@ -47,6 +54,8 @@ class Agent final : public LeaseAgent<v1::WorkerMessage, v1::ServerMessage> {
 
   // After Run: the engine still works on a clip that was handed back.
   [[nodiscard]] bool engine_busy() const { return making_ != nullptr; }
+  // Run has ended because the engine hangs.
+  [[nodiscard]] bool engine_stuck() const { return stuck_; }
 
  private:
   enum class Phase { kReceiving, kMaking, kUploading, kFailed };
@@ -90,6 +99,7 @@ class Agent final : public LeaseAgent<v1::WorkerMessage, v1::ServerMessage> {
   absl::Status FetchLoras(ClipWork& work);                  // on the engine thread
   void OnProgress(const std::shared_ptr<ClipWork>& work, v1::Progress progress);
   void OnMade(const std::shared_ptr<ClipWork>& work, ClipOutcome outcome);
+  void OnStuck();
   void Fail(v1::ClipFailed failure, const char* outcome);
   // Forgets the lease, and stops the engine if it works on it.
   void DropLease(const char* outcome);
@@ -128,7 +138,9 @@ class Agent final : public LeaseAgent<v1::WorkerMessage, v1::ServerMessage> {
   WarmCache warm_;
   LoraWatch loras_;
   std::vector<std::string> told_loras_;  // on this connection
+  bool stuck_ = false;
 
+  EngineWatch watch_;
   EngineThread engine_thread_;  // last: its tasks use what is above
 };
 

@@ -114,4 +114,14 @@ v1::TrainingFailed HandedBack(const v1::RunLease& lease) {
   return ToHandedBack<v1::TrainingFailed>(lease, kRun);
 }
 
+v1::ClipFailed EngineStuck(const v1::LeaseId& lease) {
+  v1::ClipFailed failed;
+  *failed.mutable_lease() = lease;
+  v1::Failure& error = *failed.mutable_error();
+  error.set_code(static_cast<int>(absl::StatusCode::kDeadlineExceeded));
+  error.set_reason("ENGINE_STUCK");
+  error.set_message("The worker's engine hung while it made the clip.");
+  return failed;
+}
+
 }  // namespace svi::worker

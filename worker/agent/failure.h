@@ -20,6 +20,9 @@ namespace svi::worker {
 [[nodiscard]] v1::ClipFailed HandedBack(const v1::LeaseId& lease);
 [[nodiscard]] v1::TrainingFailed HandedBack(const v1::RunLease& lease);
 
+// The lease goes back because the engine hangs: another attempt, on another worker, may do better.
+[[nodiscard]] v1::ClipFailed EngineStuck(const v1::LeaseId& lease);
+
 // `reason` in UPPER_SNAKE_CASE instead of the one that the code implies; kept by both.
 [[nodiscard]] absl::Status WithReason(absl::Status status, const char* reason);
 

@@ -102,6 +102,7 @@ template <typename Outgoing, typename Incoming>
 void LeaseAgent<Outgoing, Incoming>::OnDrain(bool hand_back) {
   if (!draining_) {
     draining_ = true;
+    TellReady();
     drain_deadline_ = SteadyNow() + options_.drain_timeout;
     OnDraining();
     if (registered_) SendHeartbeat();
@@ -169,6 +170,7 @@ void LeaseAgent<Outgoing, Incoming>::Disconnected() {
   registered_ = writing_ = half_closed_ = false;
   after_write_ = nullptr;
   control_.clear();
+  TellReady();
   SetConnected(false);
   next_heartbeat_ = register_deadline_ = close_time_ = absl::InfiniteFuture();
   OnDisconnected();
@@ -183,6 +185,7 @@ void LeaseAgent<Outgoing, Incoming>::OnRegistered(const google::protobuf::Durati
   register_deadline_ = absl::InfiniteFuture();
   backoff_ = options_.min_backoff;
   heartbeat_interval_ = std::max(FromProto(heartbeat_interval), absl::Milliseconds(10));
+  TellReady();
   SetConnected(true);
   spdlog::info("registered with {} as {}", options_.endpoint.server, options_.worker_id);
 }

@@ -23,6 +23,8 @@ struct ConnectionOptions {
   std::string version;
   // After SIGTERM or Drain, how long the lease may take to end before it is handed back.
   absl::Duration drain_timeout = absl::Seconds(120);
+  // Whether it takes work, from when that changes: it is registered, and not told to stop. On Run's thread.
+  std::function<void(bool)> on_ready = [](bool) {};
   // Wait before the first reconnect; grows by 1.6 each time up to the second value; ±20 % at random.
   absl::Duration min_backoff = absl::Milliseconds(500);
   absl::Duration max_backoff = absl::Seconds(15);
@@ -95,6 +97,7 @@ class LeaseAgent {
   typename Stream::Callbacks CallbacksOfThisStream();
   void Disconnected();
   void OnWritten(bool ok);
+  void TellReady() { options_.on_ready(registered_ && !draining_); }
 
   const ConnectionOptions options_;
 

@@ -26,6 +26,7 @@ class AgentTest : public ::testing::Test {
     options.max_backoff = absl::Milliseconds(20);
     options.drain_timeout = drain_timeout;
     options.lora_patience = lora_patience_;
+    options.engine_patience = engine_patience_;
     auto cache = LoraCache::Open("", 1 << 20);
     ASSERT_TRUE(cache.ok()) << cache.status();
     lora_cache_ = *std::move(cache);
@@ -70,6 +71,7 @@ class AgentTest : public ::testing::Test {
   WorkerMetrics metrics_{engine_.info(), "1.2.3"};
   FakeServer server_;
   absl::Duration lora_patience_ = absl::Minutes(2);
+  absl::Duration engine_patience_ = absl::Hours(1);
   std::unique_ptr<LoraCache> lora_cache_;
   std::unique_ptr<Agent> agent_;
   std::thread thread_;
