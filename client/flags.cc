@@ -3,16 +3,23 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <fstream>
 #include <utility>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 
 namespace svi {
 namespace {
+
+constexpr absl::string_view kFlagFile = "--flagfile";
 
 absl::string_view View(std::string_view text) { return absl::string_view(text.data(), text.size()); }
 
@@ -196,6 +203,10 @@ void FlagParser::AddBool(std::string name, bool* value, std::string help) {
 void FlagParser::AddBool(std::string name, std::optional<bool>* value, std::string help) {
   AddOptional<bool, BoolTraits>(std::move(name), value, std::move(help));
 }
+void FlagParser::AddAction(std::string name, bool* value, std::string help) {
+  AddBool(std::move(name), value, std::move(help));
+  flags_.back().is_action = true;
+}
 void FlagParser::AddDuration(std::string name, absl::Duration* value, std::string help) {
   AddPlain<absl::Duration, DurationTraits>(std::move(name), value, std::move(help));
 }
@@ -213,6 +224,7 @@ void FlagParser::AddRepeated(std::string name, std::vector<std::string>* values,
     values->emplace_back(text);
     return true;
   };
+  flag.is_repeated = true;
   Add(std::move(flag));
 }
 
@@ -277,6 +289,47 @@ absl::Status FlagParser::ParseOne(const std::vector<std::string>& args, size_t* 
   return absl::OkStatus();
 }
 
+absl::Status FlagParser::ParseFile(const std::string& path) {
+  std::ifstream file(path);
+  if (!file) return absl::InvalidArgumentError(absl::StrCat("--flagfile: cannot read ", path));
+  std::string line;
+  for (int number = 1; std::getline(file, line); ++number) {
+    const absl::string_view flag = absl::StripAsciiWhitespace(line);
+    if (flag.empty() || flag[0] == '#') continue;
+    const std::string argument = absl::StrCat("--", absl::StripPrefix(flag, "--"));
+    absl::Status status = absl::InvalidArgumentError("a file of flags names no other");
+    if (!absl::StartsWith(argument, kFlagFile)) {
+      size_t index = 0;
+      status = ParseOne({argument}, &index);
+    }
+    if (!status.ok()) {
+      return absl::InvalidArgumentError(absl::StrCat(path, ":", number, ": ", status.message()));
+    }
+  }
+  return absl::OkStatus();
+}
+
+std::string FlagParser::Variable(const Flag& flag) const {
+  if (environment_.empty() || flag.is_action) return "";
+  return absl::StrCat(environment_, "_", absl::AsciiStrToUpper(absl::StrReplaceAll(flag.name, {{"-", "_"}})));
+}
+
+absl::Status FlagParser::ParseEnvironment() {
+  for (Flag& flag : flags_) {
+    const std::string variable = Variable(flag);
+    const char* value = flag.given || variable.empty() ? nullptr : std::getenv(variable.c_str());
+    if (value == nullptr) continue;
+    std::vector<std::string> values = {value};
+    if (flag.is_repeated) values = absl::StrSplit(value, '\n', absl::SkipEmpty());
+    for (const std::string& text : values) {
+      if (flag.set(text)) continue;
+      return absl::InvalidArgumentError(absl::StrCat(variable, "=", text, ": want ", flag.kind));
+    }
+    flag.given = true;
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::vector<std::string>> FlagParser::ParseAll(const std::vector<std::string>& args,
                                                               bool stop_at_positional) {
   std::vector<std::string> positional;
@@ -290,7 +343,13 @@ absl::StatusOr<std::vector<std::string>> FlagParser::ParseAll(const std::vector<
       positional.insert(positional.end(), args.begin() + static_cast<std::ptrdiff_t>(i) + 1, args.end());
       break;
     }
-    if (arg.size() > 2 && arg.compare(0, 2, "--") == 0) {
+    if (absl::StartsWith(arg, kFlagFile) &&
+        (arg.size() == kFlagFile.size() || arg[kFlagFile.size()] == '=')) {
+      std::string path = arg.substr(std::min(arg.size(), kFlagFile.size() + 1));
+      if (arg.size() == kFlagFile.size() && i + 1 < args.size()) path = args[++i];
+      if (path.empty()) return absl::InvalidArgumentError("--flagfile needs a value: a file");
+      if (absl::Status status = ParseFile(path); !status.ok()) return status;
+    } else if (arg.size() > 2 && arg.compare(0, 2, "--") == 0) {
       absl::Status status = ParseOne(args, &i);
       if (!status.ok()) return status;
     } else if (arg.size() > 1 && arg[0] == '-') {
@@ -302,6 +361,7 @@ absl::StatusOr<std::vector<std::string>> FlagParser::ParseAll(const std::vector<
       positional.push_back(arg);
     }
   }
+  if (absl::Status status = ParseEnvironment(); !status.ok()) return status;
   return positional;
 }
 
@@ -318,15 +378,42 @@ absl::StatusOr<std::vector<std::string>> FlagParser::ParseUntilPositional(
   return ParseAll(args, /*stop_at_positional=*/true);
 }
 
-std::string FlagParser::Help() const {
-  constexpr size_t kIndent = 8;
-  constexpr size_t kWidth = 100;
-  std::string out = absl::StrCat("Usage: ", usage_, "\n");
+std::vector<std::string> FlagParser::Groups() const {
   std::vector<std::string> groups;
   for (const Flag& flag : flags_) {
     if (std::find(groups.begin(), groups.end(), flag.group) == groups.end()) groups.push_back(flag.group);
   }
-  for (const std::string& group : groups) {
+  return groups;
+}
+
+std::string FlagParser::HelpMarkdown() const {
+  std::string out;
+  const bool environment = !environment_.empty();
+  for (const std::string& group : Groups()) {
+    absl::StrAppend(&out, "**", group, "**\n\n| flag |", environment ? " environment |" : "",
+                    " default | |\n| --- |", environment ? " --- |" : "", " --- | --- |\n");
+    for (const Flag& flag : flags_) {
+      if (flag.group != group || flag.is_action) continue;
+      absl::StrAppend(&out, "| `--", flag.name, flag.placeholder.empty() ? "" : "=", flag.placeholder, "` |");
+      if (environment) absl::StrAppend(&out, " `", Variable(flag), "` |");
+      absl::StrAppend(&out, flag.default_value.empty() ? "" : absl::StrCat(" `", flag.default_value, "`"),
+                      " | ", absl::StrReplaceAll(flag.help, {{"|", "\\|"}}), " |\n");
+    }
+    out += "\n";
+  }
+  return out;
+}
+
+std::string FlagParser::Help() const {
+  constexpr size_t kIndent = 8;
+  constexpr size_t kWidth = 100;
+  std::string out = absl::StrCat("Usage: ", usage_, "\n");
+  if (!environment_.empty()) {
+    absl::StrAppend(
+        &out, "\nFlags may also be in a file (--flagfile=FILE, one a line) or in the environment (",
+        environment_, "_LOG_LEVEL for --log-level). What is given wins over what is in the environment.\n");
+  }
+  for (const std::string& group : Groups()) {
     absl::StrAppend(&out, "\n", group, ":\n");
     for (const Flag& flag : flags_) {
       if (flag.group != group) continue;

@@ -18,8 +18,10 @@ namespace svi {
 
 // Reads `--name=value`, `--name value`, `--flag`, `--noflag`, `--flag=false`; `--` ends the flags; what is
 // left over are positional arguments. A flag given twice keeps its last value, a repeated one all of them.
-// `--help` and `-h` are understood by every parser. What a flag points to must outlive Parse; its value when
-// it is added is its default, and is left alone if the flag is not given.
+// `--help` and `-h` are understood by every parser, and `--flagfile=FILE`, which stands for the flags in
+// FILE: one a line, without quotes, with or without the dashes; empty lines and those that begin with # do
+// not count. What a flag points to must outlive Parse; its value when it is added is its default, and is left
+// alone if the flag is not given.
 class FlagParser {
  public:
   // `usage`: what Help() starts with, e.g. "svi-server [flags]\n\nQueues videos and hands them to workers."
@@ -46,8 +48,14 @@ class FlagParser {
   // As absl::ParseDuration: "500ms", "30s", "5m", "1h30m".
   void AddDuration(std::string name, absl::Duration* value, std::string help);
   void AddDuration(std::string name, std::optional<absl::Duration>* value, std::string help);
+  // What is done instead of what the program is for, such as --version; never taken from the environment.
+  void AddAction(std::string name, bool* value, std::string help);
   // May be given any number of times; each adds one value.
   void AddRepeated(std::string name, std::vector<std::string>* values, std::string help);
+
+  // A flag that is not given takes its value from the environment, if it is there: for the prefix
+  // "SVI_SERVER" and the flag data-dir from SVI_SERVER_DATA_DIR. A repeated flag has one value a line there.
+  void ReadEnvironment(std::string prefix) { environment_ = std::move(prefix); }
 
   // `args` without the program's name. INVALID_ARGUMENT names the flag, the value and what is wanted. Returns
   // the positional arguments, in order.
@@ -61,11 +69,13 @@ class FlagParser {
 
   // --help or -h was given. Parse then returns at once, whatever else is wrong.
   bool help_requested() const { return help_requested_; }
-  // Whether the last Parse met this flag.
+  // Whether the last Parse met this flag, in the arguments, a file or the environment.
   bool given(std::string_view name) const;
 
   // Usage, then every flag by group, with its kind, help and default.
   std::string Help() const;
+  // The same as a table in Markdown, for the documentation.
+  std::string HelpMarkdown() const;
 
  private:
   struct Flag {
@@ -75,6 +85,8 @@ class FlagParser {
     std::string default_value;  // as Help() shows it; empty: none is shown
     std::function<bool(std::string_view)> set;
     bool is_bool = false;
+    bool is_repeated = false;
+    bool is_action = false;
     bool given = false;
   };
 
@@ -89,10 +101,15 @@ class FlagParser {
                                                     bool stop_at_positional);
   // Reads the flag at args[*index] and moves *index past its value if that is an argument of its own.
   absl::Status ParseOne(const std::vector<std::string>& args, size_t* index);
+  absl::Status ParseFile(const std::string& path);
+  absl::Status ParseEnvironment();
+  std::vector<std::string> Groups() const;
+  std::string Variable(const Flag& flag) const;  // empty: it is not read from there
 
   std::string usage_;
   std::string group_ = "Flags";
   std::vector<Flag> flags_;
+  std::string environment_;
   bool help_requested_ = false;
 };
 

@@ -12,6 +12,7 @@ readonly TORCH_VERSION=2.15.0
 readonly CUDA_WHEELS=13.2.2          # the cudart and cupti that libtorch_cuda of this torch asks for
 readonly RCLONE_VERSION=1.75.2       # its S3 server is what the tests store artifacts in
 readonly PROTOS_VERSION=1.70.0       # google/rpc/{status,error_details}.proto
+readonly PROTOBUF_VERSION=6.33.6     # reads the protos for scripts/docs.py
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 venv=${SVI_VENV:-$root/.venv}
@@ -58,7 +59,7 @@ else
 fi
 
 # --- LibTorch and the googleapis protos, from PyPI -------------------------------------------------
-stamp="torch=$TORCH_VERSION cuda=$cuda wheels=$CUDA_WHEELS protos=$PROTOS_VERSION"
+stamp="torch=$TORCH_VERSION cuda=$cuda wheels=$CUDA_WHEELS protos=$PROTOS_VERSION protobuf=$PROTOBUF_VERSION"
 if [ "$(cat "$venv/.svi-setup" 2>/dev/null)" = "$stamp" ]; then
   say "LibTorch $TORCH_VERSION: already in $venv"
 else
@@ -72,7 +73,7 @@ else
     "${pip[@]}" "cuda-toolkit[cudart,cupti]==$CUDA_WHEELS"
     "${pip[@]}" --no-deps "torch==$TORCH_VERSION"
   fi
-  "${pip[@]}" --no-deps "googleapis-common-protos==$PROTOS_VERSION"
+  "${pip[@]}" --no-deps "googleapis-common-protos==$PROTOS_VERSION" "protobuf==$PROTOBUF_VERSION"
   printf '%s' "$stamp" >"$venv/.svi-setup"
 fi
 

@@ -98,6 +98,7 @@ int main(int argc, char** argv) {
   std::string log_level = "info";
   std::string log_format = "text";
   bool version = false;
+  bool help_markdown = false;
   bool new_token = false;
   int max_attempts = static_cast<int>(options.max_attempts);
   svi::FlagParser flags(
@@ -106,9 +107,9 @@ int main(int argc, char** argv) {
   flags.AddString("listen", &options.listen, "HOST:PORT of the gRPC API; port 0 takes a free one");
   flags.AddString("metrics-listen", &options.metrics_listen,
                   "HOST:PORT of GET /metrics; port 0 takes a free one");
-  flags.AddString("data-dir", &options.data_dir, "folder of the SQLite database and the artifacts; required");
   flags.AddString("scaler-listen", &options.scaler_listen,
                   "HOST:PORT where KEDA asks how many workers are wanted; empty: nowhere");
+  flags.AddString("data-dir", &options.data_dir, "folder of the SQLite database and the artifacts; required");
   flags.AddString(
       "database", &options.database,
       "postgresql://USER@HOST:PORT/DATABASE that servers share; empty: SQLite in --data-dir. The password "
@@ -157,8 +158,8 @@ int main(int argc, char** argv) {
                 "listen without TLS where other machines can connect");
   flags.AddDouble("rate-limit", &options.rate_limit, "calls a second that each tenant may make; 0: no limit");
   flags.AddDouble("rate-burst", &options.rate_burst, "calls that a tenant may make at once");
-  flags.AddBool("new-token", &new_token,
-                "print a new token, and what --token-file needs to know of it, and exit");
+  flags.AddAction("new-token", &new_token,
+                  "print a new token, and what --token-file needs to know of it, and exit");
   flags.AddBool("reflection", &options.reflection, "answer gRPC reflection, for grpcurl and the like");
   flags.AddDuration("heartbeat-interval", &options.heartbeat_interval, "how often workers send a heartbeat");
   flags.AddDuration("lease-timeout", &options.lease_timeout,
@@ -170,10 +171,12 @@ int main(int argc, char** argv) {
       "on SIGTERM, how long clips in work may take to finish; training runs go on without the server");
   flags.AddString("log-level", &log_level, "trace, debug, info, warn or error");
   flags.AddString("log-format", &log_format, "text or json");
-  flags.AddBool("version", &version, "print the version and exit");
+  flags.AddAction("version", &version, "print the version and exit");
+  flags.AddAction("help-markdown", &help_markdown, "print this list as Markdown and exit");
+  flags.ReadEnvironment("SVI_SERVER");
   const auto rest = flags.Parse(argc, argv);
-  if (flags.help_requested()) {
-    std::fputs(flags.Help().c_str(), stdout);
+  if (flags.help_requested() || help_markdown) {
+    std::fputs((help_markdown ? flags.HelpMarkdown() : flags.Help()).c_str(), stdout);
     return 0;
   }
   if (!rest.ok()) return UsageError(std::string(rest.status().message()));

@@ -34,15 +34,17 @@ int Fail(const absl::Status& status) {
 bool ParseFlags(FlagParser& parser, const std::vector<std::string>& args,
                 std::vector<std::string>* positional, int* exit_code) {
   bool version = false;
-  parser.AddBool("version", &version, "print the version and exit");
+  bool help_markdown = false;
+  parser.AddAction("version", &version, "print the version and exit");
+  parser.AddAction("help-markdown", &help_markdown, "print this list as Markdown and exit");
   absl::StatusOr<std::vector<std::string>> rest = parser.Parse(args);
   if (!rest.ok()) {
     *exit_code = UsageError(std::string(rest.status().message()));
     return false;
   }
   *exit_code = kOk;
-  if (parser.help_requested()) {
-    std::fputs(parser.Help().c_str(), stdout);
+  if (parser.help_requested() || help_markdown) {
+    std::fputs((help_markdown ? parser.HelpMarkdown() : parser.Help()).c_str(), stdout);
     return false;
   }
   if (version) {

@@ -2,8 +2,12 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
 #include <limits>
 #include <optional>
 #include <string>
@@ -160,6 +164,82 @@ TEST_F(FlagParserTest, ReadsMainsArguments) {
   ASSERT_TRUE(rest.ok());
   EXPECT_THAT(*rest, ElementsAre("file"));
   EXPECT_EQ(v_.count, 9u);
+}
+
+class FlagFileTest : public FlagParserTest {
+ protected:
+  std::string File(const std::string& text) {
+    std::ofstream(path_) << text;
+    return path_;
+  }
+  ~FlagFileTest() override { std::remove(path_.c_str()); }
+
+  const std::string path_ = ::testing::TempDir() + "/flags-" + std::to_string(getpid());
+};
+
+TEST_F(FlagFileTest, AFileStandsForItsFlags) {
+  const std::string file =
+      File("# a comment\n\n--text=from the file\nnumber=5\n  --noon\n--many=a\n--many=b b\n");
+  auto rest = parser_.Parse({"--number=4", "--flagfile=" + file, "--text=later", "x"});
+  ASSERT_TRUE(rest.ok()) << rest.status();
+  EXPECT_THAT(*rest, ElementsAre("x"));
+  EXPECT_EQ(v_.text, "later");
+  EXPECT_EQ(v_.number, 5);
+  EXPECT_FALSE(v_.on);
+  EXPECT_THAT(v_.many, ElementsAre("a", "b b"));
+  EXPECT_TRUE(parser_.Parse({"--flagfile", file}).ok());
+}
+
+TEST_F(FlagFileTest, ErrorsTellTheLine) {
+  EXPECT_EQ(Error({"--flagfile=" + File("text=a\n--number=x\n")}),
+            path_ + ":2: --number=x: want a whole number");
+  EXPECT_THAT(Error({"--flagfile=" + File("txt=a\n")}),
+              HasSubstr(":1: unknown flag --txt; did you mean --text?"));
+  EXPECT_THAT(Error({"--flagfile=" + File("flagfile=a\n")}), HasSubstr("a file of flags names no other"));
+  EXPECT_EQ(Error({"--flagfile=/no/such/file"}), "--flagfile: cannot read /no/such/file");
+  EXPECT_EQ(Error({"--flagfile"}), "--flagfile needs a value: a file");
+}
+
+class EnvironmentTest : public FlagParserTest {
+ protected:
+  EnvironmentTest() { parser_.ReadEnvironment("SVI_TEST"); }
+  ~EnvironmentTest() override {
+    for (const std::string& name : set_) unsetenv(name.c_str());
+  }
+  void Set(const std::string& name, const std::string& value) {
+    setenv(name.c_str(), value.c_str(), 1);
+    set_.push_back(name);
+  }
+
+  std::vector<std::string> set_;
+};
+
+TEST_F(EnvironmentTest, StandsInForFlagsThatAreNotGiven) {
+  bool version = false;
+  parser_.AddAction("version", &version, "print the version and exit");
+  Set("SVI_TEST_TEXT", "from outside");
+  Set("SVI_TEST_COUNT", "12");
+  Set("SVI_TEST_MANY", "a\nb b\n");
+  Set("SVI_TEST_VERSION", "1.2.3");
+  Set("SVI_TEST_PORT", "tcp://10.0.0.1:80");  // Kubernetes' own, for a Service of that name
+  ASSERT_TRUE(parser_.Parse({"--count=13"}).ok());
+  EXPECT_EQ(v_.text, "from outside");
+  EXPECT_EQ(v_.count, 13u);
+  EXPECT_THAT(v_.many, ElementsAre("a", "b b"));
+  EXPECT_TRUE(parser_.given("text"));
+  EXPECT_FALSE(version);
+}
+
+TEST_F(EnvironmentTest, ErrorsNameTheVariable) {
+  Set("SVI_TEST_TIME", "soon");
+  EXPECT_EQ(Error({}), "SVI_TEST_TIME=soon: want a duration such as 500ms, 30s or 5m");
+}
+
+TEST_F(EnvironmentTest, IsInTheHelpInBothForms) {
+  EXPECT_THAT(parser_.Help(), HasSubstr("SVI_TEST_LOG_LEVEL for --log-level"));
+  EXPECT_THAT(parser_.HelpMarkdown(), HasSubstr("**Others**\n\n| flag | environment | default | |\n"));
+  EXPECT_THAT(parser_.HelpMarkdown(),
+              HasSubstr("| `--time=TIME` | `SVI_TEST_TIME` | `1m30s` | A duration |\n"));
 }
 
 }  // namespace
