@@ -42,7 +42,7 @@ packages=(
   prometheus-cpp-dev libspdlog-dev nlohmann-json3-dev libsqlite3-dev libpq-dev postgresql-15 libssl-dev libicu-dev
   libcurl4-openssl-dev libpugixml-dev
   libavformat-dev libavcodec-dev libavutil-dev libswscale-dev
-  libopenmpi-dev openmpi-bin
+  libopenmpi-dev openmpi-bin iproute2
   libgtest-dev libgmock-dev
 )
 missing=()

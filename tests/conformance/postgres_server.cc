@@ -100,29 +100,41 @@ std::string PostgresServer::Url() const {
   return absl::StrCat("postgresql://svi@/postgres?host=", dir_.path().string());
 }
 
-void PostgresServer::Start() {
+void PostgresServer::Launch() {
   pid_ =
       Spawn(Command("postgres", {"-D", DataDir(), "-k", dir_.path().string(), "-c", "listen_addresses=", "-c",
                                  "shared_buffers=32MB", "-c", "max_connections=100"}),
             dir_.File("server.log"));
+}
+
+void PostgresServer::Start() {
+  Launch();
   const absl::Time deadline = absl::Now() + kStartLimit;
   while (PQping(Url().c_str()) != PQPING_OK) {
-    if (absl::Now() > deadline || waitpid(pid_, nullptr, WNOHANG) == pid_) {
+    if (absl::Now() > deadline) {
       ADD_FAILURE() << "PostgreSQL does not start: " << ReadAll(dir_.File("server.log"));
       return;
     }
     absl::SleepFor(absl::Milliseconds(20));
+    // The children of one that was killed are still there, and it will not start beside them.
+    if (waitpid(pid_, nullptr, WNOHANG) == pid_) Launch();
   }
 }
 
-void PostgresServer::Kill() {
-  // Its children see that it has gone, and go, too; a new one could not start beside them.
-  kill(pid_, SIGKILL);
+void PostgresServer::Kill(int signal) {
+  // Its children see that it has gone, and go, too.
+  kill(pid_, signal);
   waitpid(pid_, nullptr, 0);
   pid_ = -1;
 }
 
 void PostgresServer::Signal(int signal) const { kill(pid_, signal); }
+
+void PostgresServer::SignalAll(int signal) const {
+  Signal(signal);
+  std::ifstream children(absl::StrCat("/proc/", pid_, "/task/", pid_, "/children"));
+  for (pid_t child; children >> child;) kill(child, signal);
+}
 
 std::string PostgresServer::MakeDatabase() {
   const std::string schema = absl::StrCat("test_", ++databases_);

@@ -2,6 +2,7 @@
 #ifndef SVI_TESTS_CONFORMANCE_POSTGRES_SERVER_H_
 #define SVI_TESTS_CONFORMANCE_POSTGRES_SERVER_H_
 
+#include <signal.h>
 #include <sys/types.h>
 
 #include <string>
@@ -31,15 +32,18 @@ class PostgresServer {
   // Makes the user `name`, who may do everything, but needs the password. Others need none.
   void MakeUserWithPassword(const std::string& name, const std::string& password);
 
-  // Takes it away as a crash would, and brings it back.
-  void Kill();
+  // Takes it away as a crash would (or as `signal` does it), and brings it back.
+  void Kill(int signal = SIGKILL);
   void Start();
   // To the server process itself, e.g. SIGSTOP.
   void Signal(int signal) const;
+  // To it and to all that serve connections.
+  void SignalAll(int signal) const;
   // Runs SQL by psql; returns what it prints, one row a line. Fails the test on an error.
   std::string Psql(const std::string& url, const std::string& sql);
 
  private:
+  void Launch();
   // Runs a program of PostgreSQL's as the server's user; returns its output.
   std::string RunTool(const std::string& tool, const std::vector<std::string>& args);
   [[nodiscard]] std::vector<std::string> Command(const std::string& tool,

@@ -13,7 +13,7 @@ S3Server::S3Server(std::vector<std::string> flags) : flags_(std::move(flags)) {
   std::filesystem::create_directories(FileOf(""));
   std::ofstream(credentials_file()) << "[default]\naws_access_key_id = " << kAccessKey
                                     << "\naws_secret_access_key = " << kSecretKey << "\n";
-  Start("127.0.0.1:0");
+  Start(absl::StrCat("127.0.0.1:", e2e::FreePort()));
 }
 
 void S3Server::Start(const std::string& address) {

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -15,7 +16,10 @@ namespace svi::e2e {
 
 namespace fs = std::filesystem;
 
-std::string BinaryPath(const std::string& name) { return std::string(SVI_BIN_DIR) + "/" + name; }
+std::string BinaryPath(const std::string& name) {
+  const char* const folder = std::getenv("SVI_BIN_DIR");
+  return std::string(folder != nullptr ? folder : SVI_BIN_DIR) + "/" + name;
+}
 std::string DemoPicture() { return std::string(SVI_SOURCE_DIR) + "/tests/data/boat.jpg"; }
 
 std::string ReadFile(const std::string& path) {
@@ -98,7 +102,7 @@ Process& Cluster::StartServer(const std::vector<std::string>& more_flags) {
                                    "--heartbeat-interval=200ms",
                                    "--lease-timeout=3s"};
   args.insert(args.end(), more_flags.begin(), more_flags.end());
-  server_ = std::make_unique<Process>(args);
+  server_ = std::make_unique<Process>(launcher_(std::move(args)));
   server_->WaitForText("svi-server: listening on ");
   return *server_;
 }
@@ -108,7 +112,7 @@ std::unique_ptr<Process> Cluster::StartWorker(const std::vector<std::string>& mo
                                    "--model=" + ModelDir(),  "--metrics-listen=127.0.0.1:0",
                                    "--device=cpu",           "--threads=1"};
   args.insert(args.end(), more_flags.begin(), more_flags.end());
-  auto worker = std::make_unique<Process>(args);
+  auto worker = std::make_unique<Process>(launcher_(std::move(args)));
   worker->WaitForText("registered");
   return worker;
 }

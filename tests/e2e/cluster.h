@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "svi/v1/video_service.grpc.pb.h"
@@ -15,6 +16,7 @@
 
 namespace svi::e2e {
 
+// In the folder SVI_BIN_DIR of the environment, or else where this build puts them.
 std::string BinaryPath(const std::string& name);
 std::string DemoPicture();                               // path
 std::string ReadFile(const std::string& path);           // bytes; fails the test if it is not there
@@ -29,6 +31,10 @@ class Cluster {
   // The tiny random model, made once for all tests of this binary's run.
   static const std::string& ModelDir();
 
+  // What becomes of the command of each server and worker from now on, e.g. to run it elsewhere.
+  using Launcher = std::function<std::vector<std::string>(std::vector<std::string>)>;
+  void SetLauncher(Launcher launcher) { launcher_ = std::move(launcher); }
+
   Process& StartServer(const std::vector<std::string>& more_flags = {});
   std::unique_ptr<Process> StartWorker(
       const std::vector<std::string>& more_flags = {});  // registered on return
@@ -37,6 +43,7 @@ class Cluster {
 
   v1::VideoService::Stub& stub() { return *stub_; }
   std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
+  int port() const { return port_; }
   int metrics_port() const { return metrics_port_; }
   const std::string& dir() const { return dir_; }
 
@@ -57,6 +64,7 @@ class Cluster {
  private:
   std::string dir_;
   int port_, metrics_port_;
+  Launcher launcher_ = [](std::vector<std::string> command) { return command; };
   std::unique_ptr<Process> server_;
   std::unique_ptr<v1::VideoService::Stub> stub_;
 };

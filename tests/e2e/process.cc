@@ -12,6 +12,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <random>
 
 extern char** environ;
 
@@ -88,13 +89,16 @@ void Process::Signal(int signal) {
 }
 
 int Process::Wait(absl::Duration timeout) {
+  const std::optional<int> code = WaitFor(timeout);
+  if (!code) ADD_FAILURE() << "the process did not end within " << absl::FormatDuration(timeout);
+  return code.value_or(-1);
+}
+
+std::optional<int> Process::WaitFor(absl::Duration timeout) {
   if (reaped_ || pid_ < 0) return exit_code_;
   {
     absl::MutexLock lock(&mutex_);
-    if (!mutex_.AwaitWithTimeout(absl::Condition(&ended_), timeout)) {
-      ADD_FAILURE() << "the process did not end within " << absl::FormatDuration(timeout);
-      return -1;
-    }
+    if (!mutex_.AwaitWithTimeout(absl::Condition(&ended_), timeout)) return std::nullopt;
   }
   int status = 0;
   waitpid(pid_, &status, 0);
@@ -109,15 +113,22 @@ std::string Process::output() const {
 }
 
 int FreePort() {
-  const int fd = socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t length = sizeof address;
-  EXPECT_EQ(bind(fd, reinterpret_cast<sockaddr*>(&address), length), 0);
-  EXPECT_EQ(getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length), 0);
-  close(fd);
-  return ntohs(address.sin_port);
+  // Not of those that the kernel gives to connections: whoever is restarted wants it back.
+  static std::mt19937 random{std::random_device{}()};
+  std::uniform_int_distribution<int> any(20000, 32000);
+  for (int tries = 0; tries < 1000; ++tries) {
+    const int port = any(random);
+    const int fd = socket(AF_INET, SOCK_STREAM, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    const bool free = bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+    close(fd);
+    if (free) return port;
+  }
+  ADD_FAILURE() << "there is no free port";
+  return 0;
 }
 
 }  // namespace svi::e2e

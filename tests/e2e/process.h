@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -27,6 +28,8 @@ class Process {
   void Signal(int signal);
   // Exit code, or 128 + the signal that ended it. Fails the test after the timeout.
   int Wait(absl::Duration timeout = absl::Seconds(60));
+  // The same, or nothing if it still runs after the timeout.
+  std::optional<int> WaitFor(absl::Duration timeout);
   std::string output() const;
   pid_t pid() const { return pid_; }
 

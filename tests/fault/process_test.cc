@@ -4,21 +4,13 @@
 #include <signal.h>
 
 #include "tests/e2e/cluster.h"
+#include "tests/fault/middle.h"
 
-namespace svi::e2e {
+namespace svi::fault {
 namespace {
 
-// Enough steps that a process can be killed between the first and the last of them.
-constexpr int kSteps = 60;
-
-// True at the first denoising progress of the clip that leaves most of it to do.
-auto InTheMiddleOf(uint32_t clip) {
-  return [clip](const v1::VideoEvent& event) {
-    const v1::Progress& p = event.progress();
-    return event.has_progress() && p.clip_index() == clip && p.stage() == v1::STAGE_DENOISE &&
-           p.step() >= 1 && p.step() < kSteps / 2;
-  };
-}
+using e2e::Cluster;
+using e2e::UndisturbedRun;
 
 TEST(Fault, AKilledWorkersClipIsFinishedByAnother) {
   const v1::VideoSpec spec = Cluster::SmallSpec(3, kSteps);
@@ -123,4 +115,4 @@ TEST(Fault, CancelStopsTheGpuAtTheNextStep) {
 }
 
 }  // namespace
-}  // namespace svi::e2e
+}  // namespace svi::fault
