@@ -85,7 +85,11 @@ absl::StatusOr<v1::Video> VideoHandlers::Create(const CallIdentity& caller,
   }
   bool replayed = false;
   auto created = parts_.store->CreateVideo(video, absl::Now(), &replayed);
-  if (!created.ok() || replayed) {
+  // After UNAVAILABLE the video may be there all the same, if the answer to COMMIT was lost: its picture
+  // stays, for it or for the sweeper.
+  const bool made =
+      created.ok() ? created->name() == VideoName(video.id) : absl::IsUnavailable(created.status());
+  if (!made) {
     // Whether it fails or not: nobody will ask for this picture.
     if (const auto deleted = parts_.artifacts->Delete(video.image); !deleted.ok()) {
       spdlog::warn("an unused picture stays behind: {}", deleted.ToString());
