@@ -5,8 +5,8 @@
 #
 #   models/demo/make.sh [WORK]   WORK: scratch folder (default: build/demo-model); the model lands in WORK/model
 #
-# SCENES (3000), VAE_MINUTES (40) and STEPS (4638, of the transformer) may be set: SCENES=24 VAE_MINUTES=0.5 STEPS=4 shows in a
-# few minutes that everything runs, and makes a model of noise.
+# SCENES (3000), VAE_MINUTES (40) and STEPS (4638, of the transformer) may be set: SCENES=24 VAE_MINUTES=0.5 STEPS=250 shows in
+# ten minutes that everything runs, and makes a model that shows nothing else.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 here=$root/models/demo
