@@ -46,8 +46,8 @@ struct DispatcherOptions {
   uint64_t max_clip_bytes = uint64_t{2} << 30;
   uint64_t max_carry_bytes = uint64_t{4} << 30;
   uint64_t max_lora_bytes = uint64_t{16} << 30;
-  // Whether a clip that a worker hands over is looked into: it must be an MP4 of the size, frame rate and number of
-  // frames that it is said to have. For tests whose clips are other bytes.
+  // Whether a clip that a worker hands over is looked into: it must be an MP4 of the size, frame rate and
+  // number of frames that it is said to have. For tests whose clips are other bytes.
   bool check_clips = true;
   // Threads that wait for the artifacts' storage, for clips and again for training runs: so many inputs are
   // read and uploads stored at once.
