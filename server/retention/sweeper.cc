@@ -146,6 +146,7 @@ bool Sweeper::SweepOrphans(absl::Time now, SweepCounts* counts) {
   GarbageFinder finder(parts_.jobs, parts_.training);
   std::string owner;
   std::vector<ArtifactInfo> artifacts;  // of the owner
+  bool store_away = false;              // nor would it tell of the others
   const auto finish_owner = [&] {
     const auto garbage = finder.Find(owner, artifacts);
     artifacts.clear();
@@ -155,6 +156,7 @@ bool Sweeper::SweepOrphans(absl::Time now, SweepCounts* counts) {
     }
     spdlog::error("sweep: the store does not tell of {}: {}", owner, garbage.status().ToString());
     ++counts->errors;
+    store_away = absl::IsUnavailable(garbage.status());
   };
   bool broken_off = false;
   const absl::Status visited = parts_.artifacts->Visit([&](const ArtifactInfo& artifact) {
@@ -168,6 +170,7 @@ bool Sweeper::SweepOrphans(absl::Time now, SweepCounts* counts) {
       return true;
     }
     if (name->owner != owner && !artifacts.empty()) finish_owner();
+    if (store_away) return false;
     owner = name->owner;
     artifacts.push_back(artifact);
     return true;
@@ -177,7 +180,7 @@ bool Sweeper::SweepOrphans(absl::Time now, SweepCounts* counts) {
     ++counts->errors;
   }
   // The last owner's list may not be whole, otherwise.
-  if (visited.ok() && !broken_off && !artifacts.empty()) finish_owner();
+  if (visited.ok() && !broken_off && !store_away && !artifacts.empty()) finish_owner();
   return !broken_off;
 }
 

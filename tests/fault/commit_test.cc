@@ -16,7 +16,7 @@ using e2e::Cluster;
 
 class LostCommit : public testing::Test {
  protected:
-  LostCommit() { cluster_.StartServer({"--database=" + postgres_.MakeDatabase()}); }
+  LostCommit() { cluster_.StartServer({"--database=" + database_}); }
 
   // From now on a COMMIT is done, and then waits for a standby that does not exist.
   void HoldAnswers() {
@@ -38,6 +38,7 @@ class LostCommit : public testing::Test {
   }
 
   PostgresServer postgres_;
+  const std::string database_ = postgres_.MakeDatabase();
   Cluster cluster_;
 };
 
@@ -58,6 +59,7 @@ TEST_F(LostCommit, TheVideoThatItMadeKeepsItsPicture) {
   client.join();
   EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE) << status.error_message();
   StopHolding();
+  ASSERT_EQ(postgres_.Psql(database_, "SELECT count(*) FROM videos"), "1\n") << "the COMMIT was not done";
 
   // The client asks again, as it must; the video is there already.
   const absl::Time give_up = absl::Now() + absl::Minutes(1);
