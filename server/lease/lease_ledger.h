@@ -98,8 +98,9 @@ class LeaseLedger : public StreamEvents<typename Kind::Incoming, typename Kind::
   virtual void Reconsider(Session&, const Held&, JobStore::FailedAttempt&) {}
   // How much of the upload is here, for a worker that resumes.
   virtual void TellReceived(const Held& held, Registered& registered) = 0;
-  // True if the lease has been committed; fills in what is received of it then, i.e. all.
-  virtual bool RecallCommitted(const Lease& lease, Registered* registered) = 0;
+  // True if the lease has been committed; fills in what is received of it then, i.e. all. UNAVAILABLE: the
+  // store does not tell.
+  virtual absl::StatusOr<bool> RecallCommitted(const Lease& lease, Registered* registered) = 0;
   // Commits to the store. UNAVAILABLE: to be tried again. ABORTED or NOT_FOUND: the lease is not current.
   virtual absl::Status Commit(const Held& held, const Finished& finished) = 0;
   // It is committed: counts and logs.
@@ -174,6 +175,11 @@ class LeaseLedger : public StreamEvents<typename Kind::Incoming, typename Kind::
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Tells the store how it ended; false if it has to be tried again. True: `held` is gone.
   bool Settle(Held& held) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Discard, if the store says that the lease is not committed: the answer to the commit may have been lost,
+  // or another server, to which the worker went with its lease, has committed the same upload. What stays is
+  // swept.
+  void DiscardUnlessCommitted(const Lease& lease, const Finished& finished)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void DeleteArtifacts(const std::vector<ArtifactRef>& artifacts);
 
   ArtifactStore* const artifacts_;

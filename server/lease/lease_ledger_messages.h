@@ -99,7 +99,7 @@ bool LeaseLedger<Kind>::Resume(Session& session, const std::optional<Lease>& hol
     registered->set_resume(true);
     return true;
   }
-  if (!RecallCommitted(*holding, registered)) return false;
+  if (!RecallCommitted(*holding, registered).value_or(false)) return false;
   // It is done, but the worker does not know yet: it will say so again, and then be told.
   registered->set_resume(true);
   session.cancelled = holding;
@@ -227,7 +227,7 @@ void LeaseLedger<Kind>::UploadStored(const Lease& lease, absl::StatusOr<Finished
   if (finished.ok()) storage_pause_ = absl::ZeroDuration();
   const auto found = held_.find(JobOf(lease));
   if (found == held_.end() || found->second.lease != lease || !found->second.storing) {
-    if (finished.ok()) Discard(*finished);  // the job was cancelled meanwhile
+    if (finished.ok()) DiscardUnlessCommitted(lease, *finished);  // the job was cancelled meanwhile
     return;
   }
   Held& held = found->second;

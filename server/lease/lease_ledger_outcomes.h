@@ -89,7 +89,14 @@ bool LeaseLedger<Kind>::SettleFinished(Held& held) {
     return false;
   }
   // A commit whose answer got lost looks like a lease that is not current: then it is there all the same.
-  if (status.ok() || (absl::IsAborted(status) && RecallCommitted(held.lease, nullptr))) {
+  const absl::StatusOr<bool> committed =
+      absl::IsAborted(status) ? RecallCommitted(held.lease, nullptr) : absl::StatusOr<bool>(status.ok());
+  if (!committed.ok()) {
+    spdlog::error("lease {}: whether it is committed is not known yet: {}", ToString(held.lease),
+                  committed.status().ToString());
+    return false;
+  }
+  if (*committed) {
     AcceptResult(held, finished);
     return true;
   }
@@ -106,6 +113,12 @@ bool LeaseLedger<Kind>::SettleFinished(Held& held) {
   held.outcome = Failure(absl::StatusCode::kInternal, "STORAGE_FAILED",
                          absl::StrCat("The server could not commit the ", Kind::kResult, "."));
   return SettleFailed(held);
+}
+
+template <typename Kind>
+void LeaseLedger<Kind>::DiscardUnlessCommitted(const Lease& lease, const Finished& finished) {
+  const absl::StatusOr<bool> committed = RecallCommitted(lease, nullptr);
+  if (committed.ok() && !*committed) Discard(finished);
 }
 
 template <typename Kind>
@@ -159,7 +172,8 @@ void LeaseLedger<Kind>::DropJob(const std::string& id) {
   Held& held = found->second;
   spdlog::info("lease {}: worker {}, attempt {}: {}", ToString(held.lease), held.worker_id, held.attempt,
                Kind::kEnded);
-  if (const auto* finished = std::get_if<Finished>(&held.outcome)) Discard(*finished);
+  if (const auto* finished = std::get_if<Finished>(&held.outcome))
+    DiscardUnlessCommitted(held.lease, *finished);
   CountEnd("cancelled");
   Detach(held, Kind::kEnded);
   held_.erase(found);

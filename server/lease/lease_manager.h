@@ -120,7 +120,7 @@ class LeaseManager final : public LeaseLedger<ClipKind> {
   // The committed clip, if the lease's own upload became it; NOT_FOUND if not.
   [[nodiscard]] absl::StatusOr<FinishedClip> CommittedBy(const Lease& lease);
   void TellReceived(const HeldClip& held, v1::Registered& registered) override;
-  bool RecallCommitted(const Lease& lease, v1::Registered* registered) override;
+  absl::StatusOr<bool> RecallCommitted(const Lease& lease, v1::Registered* registered) override;
   absl::Status Commit(const HeldClip& held, const FinishedClip& finished) override;
   void Committed(const HeldClip& held, const FinishedClip& finished) override;
   void Discard(const FinishedClip& finished) override;

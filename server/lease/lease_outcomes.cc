@@ -54,8 +54,9 @@ void LeaseManager::TellReceived(const HeldClip& held, v1::Registered& registered
   registered.set_carry_bytes_received(held.carry.received());
 }
 
-bool LeaseManager::RecallCommitted(const Lease& lease, v1::Registered* registered) {
+absl::StatusOr<bool> LeaseManager::RecallCommitted(const Lease& lease, v1::Registered* registered) {
   const auto committed = CommittedBy(lease);
+  if (absl::IsUnavailable(committed.status())) return committed.status();
   if (!committed.ok()) return false;
   if (registered != nullptr) {
     registered->set_clip_bytes_received(committed->mp4.size);

@@ -154,8 +154,11 @@ void TrainingManager::TellReceived(const HeldRun& held, v1::TrainerRegistered& r
   registered.set_lora_bytes_received(held.lora.received());
 }
 
-bool TrainingManager::RecallCommitted(const TrainingLease& lease, v1::TrainerRegistered* registered) {
-  if (!store_->CommittedBy(lease).ok()) return false;
+absl::StatusOr<bool> TrainingManager::RecallCommitted(const TrainingLease& lease,
+                                                      v1::TrainerRegistered* registered) {
+  const absl::Status committed = store_->CommittedBy(lease);
+  if (absl::IsUnavailable(committed)) return committed;
+  if (!committed.ok()) return false;
   if (registered == nullptr) return true;
   // All of it, unless the LoRA has been deleted since, or there is none.
   const auto run = store_->GetRun(lease.run_id);

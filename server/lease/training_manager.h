@@ -56,7 +56,8 @@ class TrainingManager final : public LeaseLedger<RunKind> {
   }
   HeldRun MakeHeld(const TrainingLease& lease, const std::string& worker_id) override;
   void TellReceived(const HeldRun& held, v1::TrainerRegistered& registered) override;
-  bool RecallCommitted(const TrainingLease& lease, v1::TrainerRegistered* registered) override;
+  absl::StatusOr<bool> RecallCommitted(const TrainingLease& lease,
+                                       v1::TrainerRegistered* registered) override;
   absl::Status Commit(const HeldRun& held, const FinishedRun& finished) override;
   void Committed(const HeldRun& held, const FinishedRun& finished) override;
   void Discard(const FinishedRun& finished) override;

@@ -12,7 +12,7 @@ class FlakyStore final : public JobStore {
  public:
   explicit FlakyStore(std::unique_ptr<JobStore> real) : real_(std::move(real)) {}
 
-  enum class Fault { kNone, kUnavailable, kAnswerLost, kInternal };
+  enum class Fault { kNone, kUnavailable, kAnswerLost, kUnreadable, kInternal };
   std::atomic<Fault> fault{Fault::kNone};
 
   absl::StatusOr<v1::Video> CreateVideo(const NewVideo& video, absl::Time now, bool* replayed) override {
@@ -44,6 +44,7 @@ class FlakyStore final : public JobStore {
     return real_->ListEvents(id, after, limit);
   }
   absl::StatusOr<FinishedClip> GetClip(const std::string& id, uint32_t index) override {
+    if (fault == Fault::kUnreadable) return absl::UnavailableError("away");
     return real_->GetClip(id, index);
   }
   absl::StatusOr<std::vector<CurrentClip>> ListCurrentClips(const std::string& after, int limit) override {
@@ -126,6 +127,28 @@ TEST_F(StoreFaultTest, ACommitWhoseAnswerGotLostIsNotUndone) {
   flaky_->fault = FlakyStore::Fault::kNone;
   dispatcher_->RunOnce(clock_.Now());
   worker_->ExpectAccepted(lease_);
+  EXPECT_EQ(ReadClip("cat", 0), "clip");
+  EXPECT_EQ(Video("cat").state(), v1::VIDEO_STATE_SUCCEEDED);
+}
+
+TEST_F(StoreFaultTest, ACommitWhoseAnswerGotLostIsNotUndoneWhileTheStoreDoesNotTell) {
+  flaky_->fault = FlakyStore::Fault::kAnswerLost;
+  worker_->Upload(lease_, "clip", "carry");
+  worker_->Barrier();
+  flaky_->fault = FlakyStore::Fault::kUnreadable;
+  dispatcher_->RunOnce(clock_.Now());
+  flaky_->fault = FlakyStore::Fault::kNone;
+  dispatcher_->RunOnce(clock_.Now());
+  worker_->ExpectAccepted(lease_);
+  EXPECT_EQ(ReadClip("cat", 0), "clip");
+}
+
+TEST_F(StoreFaultTest, ACommitWhoseAnswerGotLostIsNotUndoneByACancelThatCameTooLate) {
+  flaky_->fault = FlakyStore::Fault::kAnswerLost;
+  worker_->Upload(lease_, "clip", "carry");
+  worker_->Barrier();
+  dispatcher_->VideoEnded("cat");
+  worker_->ExpectCancel(lease_, "VIDEO_CANCELLED");
   EXPECT_EQ(ReadClip("cat", 0), "clip");
   EXPECT_EQ(Video("cat").state(), v1::VIDEO_STATE_SUCCEEDED);
 }
