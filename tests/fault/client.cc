@@ -35,9 +35,11 @@ Client::Client(std::string name, const std::vector<std::string>& servers, const 
 }
 
 bool Client::GoOn(const char* what, const grpc::Status& status) {
-  // CANCELLED: by a server that stops, of a call that a store keeps it from answering (as client/errors.cc).
+  // CANCELLED: by a server that stops, of a call that a store keeps it from answering. RESOURCE_EXHAUSTED:
+  // too many calls wait for such a store; there are no other limits here. svi tries again, too
+  // (client/errors.cc).
   const std::set<grpc::StatusCode> away = {grpc::StatusCode::UNAVAILABLE, grpc::StatusCode::DEADLINE_EXCEEDED,
-                                           grpc::StatusCode::CANCELLED};
+                                           grpc::StatusCode::CANCELLED, grpc::StatusCode::RESOURCE_EXHAUSTED};
   if (away.count(status.error_code()) == 0) {
     ADD_FAILURE() << name_ << ": " << what << ": " << status.error_code() << ": " << status.error_message();
     return false;
