@@ -307,8 +307,10 @@ absl::Status ServerImpl::JoinPeers() {
   PeerRelay::Handlers handlers;
   handlers.video_ended = [this](const std::string& id) { dispatcher_->VideoEnded(id); };
   handlers.run_ended = [this](const std::string& id) { dispatcher_->RunEnded(id); };
-  handlers.clips_wait = [this] { dispatcher_->WorkChanged(); };
-  handlers.runs_wait = [this] { dispatcher_->RunsChanged(); };
+  handlers.clips_wait = [this](const std::string& id) {
+    id.empty() ? dispatcher_->WorkChanged() : dispatcher_->VideoChanged(id);
+  };
+  handlers.runs_wait = [this](const std::string&) { dispatcher_->RunsChanged(); };
   relay_->SetHandlers(std::move(handlers));
   PostgresPeersOptions options;
   options.heartbeat_interval = PeerHeartbeat(options_);
@@ -431,7 +433,7 @@ void ServerImpl::MakeServices() {
   parts.gate = gate_.get();
   parts.video_changed = [this](const std::string& id) {
     dispatcher_->VideoChanged(id);
-    if (relay_ != nullptr) relay_->videos().WorkChanged();
+    if (relay_ != nullptr) relay_->videos().WorkChanged(id);
   };
   parts.video_ended = [this](const std::string& id) {
     dispatcher_->VideoEnded(id);
@@ -450,7 +452,7 @@ void ServerImpl::MakeServices() {
   training.gate = gate_.get();
   training.runs_changed = [this] {
     dispatcher_->RunsChanged();
-    if (relay_ != nullptr) relay_->runs().WorkChanged();
+    if (relay_ != nullptr) relay_->runs().WorkChanged("");
   };
   training.run_ended = [this](const std::string& id) {
     dispatcher_->RunEnded(id);

@@ -59,7 +59,7 @@ void ClipQueue::RetryStale(absl::Time now) {
   for (const std::string& video : stale) Refresh(video, now);
 }
 
-void ClipQueue::ReadOn(absl::Time now) {
+bool ClipQueue::ReadOn(absl::Time now) {
   std::string after;
   {
     absl::MutexLock lock(&mu_);
@@ -68,7 +68,7 @@ void ClipQueue::ReadOn(absl::Time now) {
   const auto clips = store_->ListCurrentClips(after, kPage);
   if (!clips.ok()) {
     spdlog::error("the store does not list the clips that wait: {}", clips.status().ToString());
-    return;
+    return true;
   }
   const bool last = clips->size() < static_cast<size_t>(kPage);
   std::vector<std::string> kept;
@@ -79,6 +79,12 @@ void ClipQueue::ReadOn(absl::Time now) {
   }
   read_to_ = last ? "" : kept.back();
   index_.EraseOthers(after, read_to_, kept, now);
+  return last;
+}
+
+void ClipQueue::ReadAnew() {
+  absl::MutexLock lock(&mu_);
+  read_to_.clear();
 }
 
 void ClipQueue::Leased(CurrentClip clip, const std::string& worker, absl::Time now) {

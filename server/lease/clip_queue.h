@@ -31,8 +31,10 @@ class ClipQueue {
   void Refresh(const std::string& video_id, absl::Time now) ABSL_LOCKS_EXCLUDED(mu_);
   void RetryStale(absl::Time now) ABSL_LOCKS_EXCLUDED(mu_);
   // Reads the next few hundred videos, and begins anew after the last: sees what other servers have done, and
-  // whatever else was missed, after so many calls.
-  void ReadOn(absl::Time now) ABSL_LOCKS_EXCLUDED(mu_);
+  // whatever else was missed, after so many calls. True: these were the last, or the store does not answer.
+  bool ReadOn(absl::Time now) ABSL_LOCKS_EXCLUDED(mu_);
+  // The next ReadOn begins at the first.
+  void ReadAnew() ABSL_LOCKS_EXCLUDED(mu_);
 
   // The clip was leased to the worker (`workers/{id}`).
   void Leased(CurrentClip clip, const std::string& worker, absl::Time now) ABSL_LOCKS_EXCLUDED(mu_);

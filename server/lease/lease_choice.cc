@@ -10,8 +10,10 @@
 namespace svi::server {
 namespace {
 
-// How often a page of the queue is read anew.
+// How often a page of the queue is read anew; where other servers share the store, as many as can be read in
+// a tenth of the loop's time, since what they did and could not tell is seen no sooner.
 constexpr absl::Duration kReadOnInterval = absl::Milliseconds(500);
+constexpr absl::Duration kReadOnShare = absl::Milliseconds(50);
 
 bool HasAll(const std::set<std::string>& loras, const std::vector<std::string>& wanted) {
   return std::all_of(wanted.begin(), wanted.end(),
@@ -31,7 +33,7 @@ WorkerView ViewOf(const WorkerSession& session) {
 }  // namespace
 
 void LeaseManager::WorkChanged() {
-  read_on_wanted_ = true;
+  read_all_wanted_ = true;
   LeaseLedger::WorkChanged();
 }
 
@@ -115,12 +117,28 @@ void LeaseManager::CountWorkers() {
   queue_.SetWorkers(workers, busy);
 }
 
+void LeaseManager::ReadOn(absl::Time now) {
+  const absl::Time start = options_.timer();
+  if (read_all_wanted_.exchange(false)) {
+    reading_all_ = true;
+    queue_.ReadAnew();
+  }
+  if (start - read_on_since_ >= kReadOnInterval) {
+    read_on_since_ = start;
+    read_on_left_ = kReadOnShare;
+  }
+  if (!reading_all_ && read_on_left_ <= absl::ZeroDuration()) return;
+  const bool last = queue_.ReadOn(now);
+  read_on_left_ -= options_.timer() - start;
+  if (last) reading_all_ = false;
+  if (last || !options_.workers_elsewhere) read_on_left_ = absl::ZeroDuration();
+  // It goes on once the loop has done what waits meanwhile.
+  if (reading_all_ || read_on_left_ > absl::ZeroDuration()) LeaseLedger::WorkChanged();
+}
+
 void LeaseManager::Match(absl::Time now) {
   queue_.RetryStale(now);
-  if (read_on_wanted_.exchange(false) || options_.timer() - read_on_at_ >= kReadOnInterval) {
-    queue_.ReadOn(now);
-    read_on_at_ = options_.timer();
-  }
+  ReadOn(now);
   CountWorkers();
   if (queue_.empty()) return;
   const std::vector<WorkerSession*> idle = IdleSessions();

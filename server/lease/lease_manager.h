@@ -39,7 +39,7 @@ class LeaseManager final : public LeaseLedger<ClipKind> {
   // As LeaseLedger; workers with LoRAs have lease_timeout to come back.
   [[nodiscard]] absl::Status Start() ABSL_LOCKS_EXCLUDED(mu_);
 
-  // Something has changed that nobody told of: a server that shares the store, a LoRA.
+  // Something may have changed that nobody told of, anywhere in the queue: the whole of it is read.
   void WorkChanged();
   // A client has changed the video.
   void VideoChanged(const std::string& id);
@@ -62,6 +62,8 @@ class LeaseManager final : public LeaseLedger<ClipKind> {
 
   // lease_choice.cc
   void Match(absl::Time now) override ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Reads a page of the queue, if it is time for one.
+  void ReadOn(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   [[nodiscard]] absl::StatusOr<LoraNeeds> FindLoraNeeds() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // The sets of LoRAs that some worker has, here or elsewhere.
   [[nodiscard]] std::set<std::set<std::string>> FleetLoras() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -134,8 +136,12 @@ class LeaseManager final : public LeaseLedger<ClipKind> {
 
   JobStore* const store_;
   ClipQueue queue_;
-  std::atomic<bool> read_on_wanted_{false};
-  absl::Time read_on_at_ ABSL_GUARDED_BY(mu_) = absl::InfinitePast();
+  // The whole queue is to be read, without pauses; and it is being read so.
+  std::atomic<bool> read_all_wanted_{false};
+  bool reading_all_ ABSL_GUARDED_BY(mu_) = false;
+  // Since when reading has a share of the loop's time, and what is left of it.
+  absl::Time read_on_since_ ABSL_GUARDED_BY(mu_) = absl::InfinitePast();
+  absl::Duration read_on_left_ ABSL_GUARDED_BY(mu_);
   TrainingStore* const training_;
   EventHub* const hub_;
   ServerMetrics* const metrics_;

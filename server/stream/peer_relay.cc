@@ -10,11 +10,13 @@
 namespace svi::server {
 namespace {
 
-// What a line says, after its mark. An id follows, except after kWork; after kProgress the message, in
-// Base64.
+// What a line says, after its mark. An id follows, after kWork perhaps none; after kProgress the message,
+// too, in Base64.
 enum Verb : char { kWatch = 'w', kChanged = 'c', kProgress = 'p', kEnded = 'e', kWork = 'q' };
 
 constexpr size_t kMostEnded = 10'000;
+// If it is more, the others are told to look at all.
+constexpr size_t kMostWork = 1000;
 
 }  // namespace
 
@@ -62,10 +64,15 @@ void KindRelay<Progress>::Ended(const std::string& id) {
 }
 
 template <typename Progress>
-void KindRelay<Progress>::WorkChanged() {
+void KindRelay<Progress>::WorkChanged(const std::string& id) {
   {
     absl::MutexLock lock(&mu_);
-    if (std::exchange(work_, true)) return;
+    if (work_.contains("")) return;
+    if (id.empty() || work_.size() >= kMostWork) {
+      work_ = {""};
+    } else if (!work_.insert(id).second) {
+      return;
+    }
   }
   (*wake_)();
 }
@@ -88,7 +95,8 @@ void KindRelay<Progress>::TakeLines(absl::Time now, std::vector<std::string>& li
   changed_.clear();
   for (const std::string& id : ended_) add(kEnded, id);
   ended_.clear();
-  if (std::exchange(work_, false)) add(kWork, "");
+  for (const std::string& id : work_) add(kWork, id);
+  work_.clear();
   if (now - progress_sent_ < kProgressSpacing || progress_.empty()) return;
   progress_sent_ = now;
   for (const auto& [id, progress] : progress_) {
@@ -100,7 +108,7 @@ void KindRelay<Progress>::TakeLines(absl::Time now, std::vector<std::string>& li
 template <typename Progress>
 absl::Time KindRelay<Progress>::next_due() const {
   absl::MutexLock lock(&mu_);
-  if (!changed_.empty() || !ended_.empty() || work_) return absl::InfinitePast();
+  if (!changed_.empty() || !ended_.empty() || !work_.empty()) return absl::InfinitePast();
   absl::Time due = absl::InfiniteFuture();
   for (const auto& [id, time] : here_) due = std::min(due, time);
   if (!progress_.empty()) due = std::min(due, progress_sent_ + kProgressSpacing);
@@ -110,7 +118,7 @@ absl::Time KindRelay<Progress>::next_due() const {
 template <typename Progress>
 void KindRelay<Progress>::Receive(absl::string_view line, absl::Time now,
                                   const std::function<void(const std::string&)>& ended,
-                                  const std::function<void()>& work) {
+                                  const std::function<void(const std::string&)>& work) {
   const std::vector<std::string> words = absl::StrSplit(line, ' ');
   if (words.size() < 2 || words[0].size() != 1) return;
   const std::string& id = words[1];
@@ -135,7 +143,7 @@ void KindRelay<Progress>::Receive(absl::string_view line, absl::Time now,
       hub_->Wake(id);
       return;
     case kWork:
-      if (work) work();
+      if (work) work(id);
       return;
     case kProgress: {
       std::string bytes;
@@ -180,6 +188,11 @@ std::vector<std::string> PeerRelay::TakeMessages(absl::Time now, size_t limit) {
 }
 
 absl::Time PeerRelay::next_due() const { return std::min(videos_.next_due(), runs_.next_due()); }
+
+void PeerRelay::MessagesLost() {
+  if (handlers_.clips_wait) handlers_.clips_wait("");
+  if (handlers_.runs_wait) handlers_.runs_wait("");
+}
 
 void PeerRelay::Receive(absl::string_view message, absl::Time now) {
   bool first = true;

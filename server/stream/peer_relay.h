@@ -39,8 +39,8 @@ class KindRelay final : public HubRelay<Progress> {
   void Progressed(const std::string& id, const Progress& progress) override ABSL_LOCKS_EXCLUDED(mu_);
   // It was cancelled or deleted: whoever has a worker at it stops that.
   void Ended(const std::string& id) ABSL_LOCKS_EXCLUDED(mu_);
-  // There may be work.
-  void WorkChanged() ABSL_LOCKS_EXCLUDED(mu_);
+  // There may be work at it; empty: anywhere.
+  void WorkChanged(const std::string& id) ABSL_LOCKS_EXCLUDED(mu_);
 
   // Lines for the other servers; what is in them is not in here any more.
   void TakeLines(absl::Time now, std::vector<std::string>& lines) ABSL_LOCKS_EXCLUDED(mu_);
@@ -48,7 +48,7 @@ class KindRelay final : public HubRelay<Progress> {
   [[nodiscard]] absl::Time next_due() const ABSL_LOCKS_EXCLUDED(mu_);
   // One line of another server, without the mark; what is not understood is ignored.
   void Receive(absl::string_view line, absl::Time now, const std::function<void(const std::string&)>& ended,
-               const std::function<void()>& work) ABSL_LOCKS_EXCLUDED(mu_);
+               const std::function<void(const std::string&)>& work) ABSL_LOCKS_EXCLUDED(mu_);
 
   // What is watched on this server.
   [[nodiscard]] std::vector<std::string> watched_here() const ABSL_LOCKS_EXCLUDED(mu_);
@@ -65,11 +65,11 @@ class KindRelay final : public HubRelay<Progress> {
   mutable absl::Mutex mu_;
   std::map<std::string, absl::Time> here_ ABSL_GUARDED_BY(mu_);       // to when it is announced again
   std::map<std::string, absl::Time> elsewhere_ ABSL_GUARDED_BY(mu_);  // to when that is forgotten
-  // To be sent; bounded by what is watched elsewhere, and by kMostEnded.
+  // To be sent; bounded by what is watched elsewhere, by kMostEnded and by kMostWork.
   std::set<std::string> changed_ ABSL_GUARDED_BY(mu_);
   std::map<std::string, Progress> progress_ ABSL_GUARDED_BY(mu_);
   std::set<std::string> ended_ ABSL_GUARDED_BY(mu_);
-  bool work_ ABSL_GUARDED_BY(mu_) = false;
+  std::set<std::string> work_ ABSL_GUARDED_BY(mu_);  // the empty one alone: anywhere
   absl::Time progress_sent_ ABSL_GUARDED_BY(mu_) = absl::InfinitePast();
 };
 
@@ -79,8 +79,9 @@ class PeerRelay {
   struct Handlers {
     std::function<void(const std::string&)> video_ended;
     std::function<void(const std::string&)> run_ended;
-    std::function<void()> clips_wait;
-    std::function<void()> runs_wait;
+    // With the id of what may be had; empty: it may be anything.
+    std::function<void(const std::string&)> clips_wait;
+    std::function<void(const std::string&)> runs_wait;
   };
 
   // `server_id`: this one's, without line breaks; what comes from itself is ignored.
@@ -99,6 +100,8 @@ class PeerRelay {
   [[nodiscard]] std::vector<std::string> TakeMessages(absl::Time now, size_t limit);
   [[nodiscard]] absl::Time next_due() const;
   void Receive(absl::string_view message, absl::Time now);
+  // Messages of others may not have come: whatever they were about is looked for.
+  void MessagesLost();
 
  private:
   const std::string server_id_;

@@ -127,6 +127,7 @@ void PostgresPeers::Listen(absl::Time now) {
   listen_again_ = absl::InfinitePast();
   videos_->WakeAll();
   runs_->WakeAll();
+  relay_->MessagesLost();
 }
 
 void PostgresPeers::Receive(absl::Time now) {

@@ -62,8 +62,8 @@ class PostgresPeers {
   void Wake() const;
   [[nodiscard]] bool stopping() const;
 
-  // Connects and listens, unless it does already. Whoever watches looks once, since notices may have been
-  // lost.
+  // Connects and listens, unless it does already. Whoever watches looks once, and the queue is read, since
+  // notices may have been lost.
   void Listen(absl::Time now);
   void Receive(absl::Time now);
   void Send(absl::Time now);

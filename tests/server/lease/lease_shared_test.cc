@@ -1,4 +1,5 @@
 // Leases where several servers share the store: what others do in it, this server finds out.
+#include "absl/strings/str_cat.h"
 #include "tests/server/lease/lease_fixture.h"
 
 namespace svi::server {
@@ -42,6 +43,27 @@ TEST_F(SharedStoreTest, ALeaseThatWasLeftToThisServerIsHandedOutAgainIfNobodyCom
   worker->Register("w1");
   const Job job = worker->TakeJob();
   EXPECT_EQ(job.assign.attempt(), 1u) << "that a server went away is no failed attempt";
+}
+
+// It was a page every half a second, and one with every hint.
+TEST_F(SharedStoreTest, ALongQueueIsReadWithoutPauses) {
+  constexpr size_t kVideos = 1100;  // three pages
+  const auto waiting = [this] {
+    const auto counts = dispatcher_->CountByTenant();
+    return counts.empty() ? 0 : counts[0].waiting;
+  };
+  for (size_t i = 0; i < kVideos; ++i) {
+    NewVideo video;
+    video.id = absl::StrCat("v", i);
+    video.spec.add_prompts("made at another server");
+    video.image = {"image", 1, std::string(32, 'h')};
+    bool replayed = false;
+    ASSERT_TRUE(store_->CreateVideo(video, clock_.Now(), &replayed).ok());
+  }
+  dispatcher_->WorkChanged();  // once, and no time goes by
+  const absl::Time deadline = absl::Now() + absl::Seconds(60);
+  while (waiting() < kVideos && absl::Now() < deadline) absl::SleepFor(absl::Milliseconds(1));
+  EXPECT_EQ(waiting(), kVideos);
 }
 
 TEST_F(SharedStoreTest, AWorkerBringsItsLeaseAlong) {

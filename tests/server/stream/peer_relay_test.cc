@@ -19,8 +19,9 @@ class Server {
     videos.SetRelay(&relay.videos());
     runs.SetRelay(&relay.runs());
     relay.SetHandlers({[this](const std::string& video) { ended.push_back("video " + video); },
-                       [this](const std::string& run) { ended.push_back("run " + run); }, [this] { ++clips; },
-                       [this] { ++runs_waiting; }});
+                       [this](const std::string& run) { ended.push_back("run " + run); },
+                       [this](const std::string& video) { clips.push_back(video); },
+                       [this](const std::string&) { ++runs_waiting; }});
   }
   std::shared_ptr<EventHub::Subscription> Watch(const std::string& id) {
     return videos.Subscribe(id, 8, [this] { ++woken; });
@@ -30,7 +31,7 @@ class Server {
   TrainingHub runs;
   PeerRelay relay;
   std::vector<std::string> ended;
-  int clips = 0;
+  std::vector<std::string> clips;  // where there may be work
   int runs_waiting = 0;
   int woken = 0;
 };
@@ -136,14 +137,27 @@ TEST_F(PeerRelayTest, AWatcherThatStaysIsNotForgotten) {
 TEST_F(PeerRelayTest, EndsAndWorkReachTheOthersOnly) {
   a_.relay.videos().Ended("v");
   a_.relay.runs().Ended("r");
-  a_.relay.videos().WorkChanged();
-  a_.relay.runs().WorkChanged();
+  a_.relay.videos().WorkChanged("w");
+  a_.relay.runs().WorkChanged("");
   EXPECT_EQ(Exchange(), 1);
   EXPECT_THAT(c_.ended, ElementsAre("video v", "run r"));
-  EXPECT_EQ(c_.clips, 1);
+  EXPECT_THAT(c_.clips, ElementsAre("w"));
   EXPECT_EQ(c_.runs_waiting, 1);
   EXPECT_THAT(a_.ended, IsEmpty());
-  EXPECT_EQ(a_.clips, 0);
+  EXPECT_THAT(a_.clips, IsEmpty());
+}
+
+TEST_F(PeerRelayTest, WorkIsNamedOnceUntilItIsTooMuchToName) {
+  for (int i = 0; i < 3; ++i) {
+    a_.relay.videos().WorkChanged("v");
+    a_.relay.videos().WorkChanged("w");
+  }
+  Exchange();
+  EXPECT_THAT(c_.clips, ElementsAre("v", "w"));
+  c_.clips.clear();
+  for (int i = 0; i < 5000; ++i) a_.relay.videos().WorkChanged(absl::StrCat("video-", i));
+  EXPECT_EQ(Exchange(), 1);
+  EXPECT_THAT(c_.clips, ElementsAre(""));
 }
 
 TEST_F(PeerRelayTest, MessagesKeepToTheLimit) {

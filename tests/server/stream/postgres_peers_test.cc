@@ -32,7 +32,7 @@ class Peer {
     stores = MakePostgresStores(pool);
     videos.SetRelay(&relay.videos());
     runs.SetRelay(&relay.runs());
-    relay.SetHandlers({{}, {}, [this] { ++works; }, {}});
+    relay.SetHandlers({{}, {}, [this](const std::string& id) { ++(id.empty() ? looks : works); }, {}});
     peers = std::make_unique<PostgresPeers>(pool, &relay, &videos, &runs, options);
     const absl::Status started = peers->Start();
     EXPECT_TRUE(started.ok()) << started;
@@ -41,7 +41,8 @@ class Peer {
     return videos.Subscribe(id, 8, [] {});
   }
 
-  std::atomic<int> works = 0;
+  std::atomic<int> works = 0;  // it was told where there is work
+  std::atomic<int> looks = 0;  // or to look for it
   EventHub videos;
   TrainingHub runs;
   PeerRelay relay;
@@ -109,7 +110,7 @@ TEST_F(PostgresPeersTest, WorkReachesTheOthers) {
   const auto a = Start("a");
   const auto c = Start("c");
   EXPECT_TRUE(Until([&] {
-    a->relay.videos().WorkChanged();
+    a->relay.videos().WorkChanged("v");
     return c->works > 0;
   }));
   EXPECT_EQ(a->works, 0);
@@ -145,6 +146,7 @@ TEST_F(PostgresPeersTest, ALostListenerIsReplaced) {
     a->videos.Changed("v");
     return watch->TakeChanged();
   }));
+  const int looks = c->looks;
   PostgresServer::Shared().Psql(
       PostgresServer::Shared().Url(),
       "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'svi-server'");
@@ -154,6 +156,7 @@ TEST_F(PostgresPeersTest, ALostListenerIsReplaced) {
     return watch->TakeProgress(&got);
   }));
   EXPECT_TRUE(watch->TakeChanged()) << "it must look at what it may have missed";
+  EXPECT_GT(c->looks, looks);
 }
 
 TEST_F(PostgresPeersTest, ServersThatSignOffLeaveTheirLeasesToOthersAtOnce) {
