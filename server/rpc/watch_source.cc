@@ -1,5 +1,6 @@
 #include "server/rpc/watch_source.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -42,14 +43,22 @@ absl::Status WatchOf<Kind>::Begin() {
 
 template <typename Kind>
 absl::Status WatchOf<Kind>::Read() {
-  auto events = Kind::List(*store_, options_.id, last_, options_.batch);
+  auto events = Kind::List(*store_, options_.id, last_, batch_);
   if (absl::IsNotFound(events.status())) {
     return MakeError(absl::StatusCode::kNotFound, Kind::kDeleted,
                      absl::StrCat(Kind::Name(options_.id), " was deleted while it was watched"));
   }
   if (!events.ok()) return events.status();
-  more_ = events->size() == static_cast<size_t>(options_.batch);
+  more_ = events->size() == static_cast<size_t>(batch_);
+  batch_ = std::min(options_.batch, 2 * batch_);
+  size_t bytes = 0;
   for (auto& event : *events) {
+    if (bytes >= options_.batch_bytes) {
+      more_ = true;
+      batch_ = static_cast<int>(events_.size());
+      break;
+    }
+    bytes += event.ByteSizeLong();
     last_ = event.sequence();
     if (event.has_state_changed() && IsFinal(event.state_changed().state())) final_ = true;
     events_.push_back(std::move(event));
