@@ -137,6 +137,10 @@ absl::Duration PeerHeartbeat(const ServerOptions& options) {
 
 void SetChannelLimits(grpc::ServerBuilder* builder) {
   builder->SetMaxReceiveMessageSize(kMaxReceiveBytes);
+  // That limit is one of the size on the wire: a few compressed kilobytes could become gigabytes.
+  for (const auto algorithm : {GRPC_COMPRESS_DEFLATE, GRPC_COMPRESS_GZIP}) {
+    builder->SetCompressionAlgorithmSupportStatus(algorithm, false);
+  }
   builder->SetResourceQuota(grpc::ResourceQuota("svi-server").Resize(kMemoryQuota));
   // Two servers on one port would take turns at random.
   builder->AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);

@@ -141,6 +141,24 @@ TEST_F(ServerTest, BadOptionsAreNamed) {
   expect("--max-attempts");
 }
 
+// A few kilobytes could become gigabytes: gRPC's limit is one of the compressed size.
+TEST_F(ServerTest, CompressedRequestsAreRefused) {
+  auto server = Server::Start(options_);
+  ASSERT_TRUE(server.ok()) << server.status();
+  const auto channel = grpc::CreateChannel((*server)->address(), grpc::InsecureChannelCredentials());
+  auto stub = v1::VideoService::NewStub(channel);
+  for (const auto algorithm : {GRPC_COMPRESS_GZIP, GRPC_COMPRESS_DEFLATE}) {
+    grpc::ClientContext context;
+    context.set_compression_algorithm(algorithm);
+    v1::CreateVideoRequest request;
+    request.mutable_spec()->add_prompts(std::string(64 << 20, 'a'));
+    v1::Video video;
+    const grpc::Status status = stub->CreateVideo(&context, request, &video);
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::UNIMPLEMENTED) << status.error_message();
+  }
+  (*server)->Shutdown(absl::ZeroDuration());
+}
+
 TEST(ServerBinaryTest, HoldsNoLibTorch) {
   const std::string command = "ldd " + std::string(SVI_BIN_DIR) + "/svi-server > /dev/null && ! ldd " +
                               std::string(SVI_BIN_DIR) + "/svi-server | grep -qi 'libtorch\\|libc10'";
