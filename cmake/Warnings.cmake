@@ -4,6 +4,14 @@ if(SVI_SANITIZE)
   add_link_options(-fsanitize=${SVI_SANITIZE})
 endif()
 
+if(SVI_SANITIZE MATCHES "thread")
+  add_library(svi_tsan SHARED "${CMAKE_SOURCE_DIR}/tests/sanitizers/absl_synchronization.cc")
+  target_link_libraries(svi_tsan PRIVATE ${CMAKE_DL_LIBS})
+  link_libraries(svi_tsan)
+  # In front of abseil, wherever CMake would put it.
+  add_link_options($<$<STREQUAL:$<TARGET_PROPERTY:TYPE>,EXECUTABLE>:$<TARGET_FILE:svi_tsan>>)
+endif()
+
 if(SVI_FUZZ)
   add_compile_options(-fsanitize=fuzzer-no-link)
 endif()

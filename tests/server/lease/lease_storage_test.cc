@@ -20,7 +20,8 @@ class FlakyArtifacts final : public ArtifactStore {
   std::atomic<bool> full{false};
   std::atomic<bool> unreadable{false};
   // If set: a commit waits for it, and is counted.
-  std::shared_ptr<absl::Notification> gate;
+  std::atomic<bool> gated{false};
+  absl::Notification gate;
   std::atomic<int> waiting{0};
 
   absl::StatusOr<std::unique_ptr<ArtifactWriter>> OpenWriter(absl::string_view key) override {
@@ -50,9 +51,9 @@ class FlakyArtifacts final : public ArtifactStore {
       return real_->ReadBack(offset, length);
     }
     absl::StatusOr<ArtifactRef> Commit() override {
-      if (store_->gate != nullptr) {
+      if (store_->gated) {
         ++store_->waiting;
-        store_->gate->WaitForNotificationWithTimeout(absl::Seconds(60));
+        store_->gate.WaitForNotificationWithTimeout(absl::Seconds(60));
       }
       if (store_->full) return absl::UnavailableError("the artifact storage is full");
       return real_->Commit();
@@ -201,7 +202,7 @@ TEST_F(StorageFaultTest, ASlowStorageHoldsUpNobodyElse) {
   slow->Register("w1");
   const v1::LeaseId lease = slow->TakeJob().assign.lease();
   MakeVideo("dog", 1);
-  flaky_->gate = std::make_shared<absl::Notification>();
+  flaky_->gated = true;
   slow->Upload(lease, "clip", "carry");
   while (flaky_->waiting == 0) absl::SleepFor(absl::Milliseconds(1));
   // Another worker comes, is given a clip and its picture, and is listened to.
@@ -214,13 +215,13 @@ TEST_F(StorageFaultTest, ASlowStorageHoldsUpNobodyElse) {
   // However long it takes, the lease does not expire.
   LetLeasesExpire();
   EXPECT_EQ(Video("cat").state(), v1::VIDEO_STATE_RUNNING);
-  flaky_->gate->Notify();
+  flaky_->gate.Notify();
   slow->ExpectAccepted(lease);
   EXPECT_EQ(ReadClip("cat", 0), "clip");
 }
 
 TEST_F(StorageFaultTest, AVideoCancelledWhileItsClipIsStoredKeepsNothingOfIt) {
-  flaky_->gate = std::make_shared<absl::Notification>();
+  flaky_->gated = true;
   auto worker = Connect();
   worker->Register("w1");
   const v1::LeaseId lease = worker->TakeJob().assign.lease();
@@ -229,7 +230,7 @@ TEST_F(StorageFaultTest, AVideoCancelledWhileItsClipIsStoredKeepsNothingOfIt) {
   ASSERT_TRUE(store_->CancelVideo("cat", clock_.Now()).ok());
   dispatcher_->VideoEnded("cat");
   worker->ExpectCancel(lease, "VIDEO_CANCELLED");
-  flaky_->gate->Notify();
+  flaky_->gate.Notify();
   worker->Heartbeat();
   worker->Barrier();
   EXPECT_FALSE(Exists("cat/clip-00000.e1.mp4"));
@@ -238,7 +239,7 @@ TEST_F(StorageFaultTest, AVideoCancelledWhileItsClipIsStoredKeepsNothingOfIt) {
 }
 
 TEST_F(StorageFaultTest, AWorkerThatIsBackWhileItsClipIsStoredIsToldWhenItIs) {
-  flaky_->gate = std::make_shared<absl::Notification>();
+  flaky_->gated = true;
   auto worker = Connect();
   worker->Register("w1");
   const v1::LeaseId lease = worker->TakeJob().assign.lease();
@@ -251,7 +252,7 @@ TEST_F(StorageFaultTest, AWorkerThatIsBackWhileItsClipIsStoredIsToldWhenItIs) {
   EXPECT_EQ(registered.carry_bytes_received(), 5u);
   again->SendDone(lease, "clip", "carry");
   again->Barrier();
-  flaky_->gate->Notify();
+  flaky_->gate.Notify();
   again->ExpectAccepted(lease);
   EXPECT_EQ(ReadClip("cat", 0), "clip");
 }
