@@ -1,6 +1,8 @@
 // The default command: a worker of an svi-server.
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
+#include <csignal>
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
@@ -21,6 +23,16 @@ namespace {
 constexpr uint64_t kGigabyte = 1'000'000'000;
 // A step of the largest clip takes seconds; what comes from a slow disk first may take minutes.
 constexpr absl::Duration kGpuPatience = absl::Minutes(15);
+
+// How long a worker whose engine hangs may take to give its clip back.
+constexpr unsigned kLastSeconds = 15;
+
+// The engine's thread may hold what everybody needs, such as the allocator's lock: then nothing else works
+// either, and the process ends all the same.
+void EndInAnyCase() {
+  std::signal(SIGALRM, [](int) { _exit(kFailed); });
+  alarm(kLastSeconds);
+}
 
 int Failed(const absl::Status& status) {
   spdlog::error("{}", std::string(status.message()));
@@ -56,10 +68,11 @@ int ServeInference(const ServeFlags& flags, SignalThread& signals) {
   if (flags.engine_timeout == absl::ZeroDuration()) {
     options.engine_patience = (*engine)->info().device == "cpu" ? absl::InfiniteDuration() : kGpuPatience;
   }
-  if (*health != nullptr) {
-    options.on_ready = [&health](bool ready) { (*health)->SetReady(ready); };
-    options.on_stuck = [&health] { (*health)->SetDead(); };
-  }
+  if (*health != nullptr) options.on_ready = [&health](bool ready) { (*health)->SetReady(ready); };
+  options.on_stuck = [&health] {
+    EndInAnyCase();
+    if (*health != nullptr) (*health)->SetDead();
+  };
   Agent agent(engine->get(), &metrics, loras->get(), options);
   signals.SetHandler([&agent](bool again) { again ? agent.HandBack() : agent.Drain(); });
   agent.Run();
