@@ -83,6 +83,8 @@ std::vector<std::string> Fleet::KeysInStore() {
   std::vector<std::string> keys;
   const std::filesystem::path root = s3.FileOf("");
   for (const auto& entry : std::filesystem::recursive_directory_iterator(root)) {
+    // What rclone was writing when it was killed; it shows that to nobody.
+    if (entry.path().filename().string().rfind(".rclone", 0) == 0) continue;
     if (entry.is_regular_file()) keys.push_back(entry.path().lexically_relative(root).string());
   }
   std::sort(keys.begin(), keys.end());
