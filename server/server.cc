@@ -329,6 +329,7 @@ absl::Status ServerImpl::Listen() {
   leases.heartbeat_interval = options_.heartbeat_interval;
   leases.lease_timeout = options_.lease_timeout;
   leases.max_attempts = options_.max_attempts;
+  leases.check_clips = options_.check_clips;
   leases.tenant_limits = [this](const std::string& tenant) { return tenants_->Of(tenant); };
   if (relay_ != nullptr) {
     leases.reconcile_interval = PeerHeartbeat(options_);

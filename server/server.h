@@ -42,10 +42,11 @@ struct ServerOptions {
   double rate_burst = 50;
   // Answer grpc.reflection.
   bool reflection = true;
-  // See DispatcherOptions.
+  // See DispatcherOptions; check_clips is no flag.
   absl::Duration heartbeat_interval = absl::Seconds(2);
   absl::Duration lease_timeout = absl::Seconds(10);
   uint32_t max_attempts = 3;
+  bool check_clips = true;
   // File of a svi.v1.TenantLimitsFile, read again when it changes; empty: every tenant has weight 1, no
   // limits.
   std::string tenant_limits;
