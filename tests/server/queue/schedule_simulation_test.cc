@@ -334,8 +334,9 @@ double CostOfADecision(size_t videos, size_t tenants) {
   return best;
 }
 
-// 64 times the videos: the logarithm grows by 1.6 times, the caches of a busy machine make that up to 7; a cost
-// that were linear would grow by 64 times. The bound only tells these apart, since time is what is measured.
+// 64 times the videos: the logarithm grows by 1.6 times, the caches of a busy machine make that up to 7; a
+// cost that were linear would grow by 64 times. The bound only tells these apart, since time is what is
+// measured.
 TEST(ScheduleSimulation, TheCostOfADecisionGrowsLikeALogarithm) {
   const double few = CostOfADecision(1000, 10);
   const double many = CostOfADecision(64'000, 10);
