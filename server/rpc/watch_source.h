@@ -28,8 +28,8 @@ struct WatchOptions {
   bool durable_only = false;
   // Progress messages that wait for a slow watcher; more are dropped, oldest first.
   size_t progress_limit = 8;
-  // Durable events read from the store at once, and how many bytes of them are kept for a watcher that does not
-  // take them; the rest is read again. One event, with a prompt of 16 KiB in it, may be more.
+  // Durable events read from the store at once, and how many bytes of them are kept for a watcher that does
+  // not take them; the rest is read again. One event, with a prompt of 16 KiB in it, may be more.
   int batch = 64;
   size_t batch_bytes = 16 << 10;
 };
@@ -99,7 +99,7 @@ class WatchOf {
   const WatchOptions options_;
   std::shared_ptr<typename Hub::Subscription> subscription_;
   std::deque<Event> events_;
-  int batch_;  // how many to read next
+  int batch_;      // how many to read next
   uint64_t last_;  // sequence number of the newest event returned or in events_
   bool begun_ = false;
   bool more_ = true;    // the store may have events after last_
