@@ -25,8 +25,9 @@ using testing::HasSubstr;
 
 constexpr int64_t kMiB = 1 << 20;
 // A watcher that does not read costs the server at most: durable events that were read for it
-// (WatchOptions::batch_bytes), one more and one in flight, and gRPC's own state of the call.
-constexpr int64_t kBytesOfWatcher = 48 * 1024;
+// (WatchOptions::batch_bytes), one more and one in flight, and gRPC's own state of the call: 25 to 54 KiB
+// were seen, as the allocator has it. What was read without a bound came to 1 MiB.
+constexpr int64_t kBytesOfWatcher = 128 * 1024;
 // A worker that uploads: one chunk of 1 MiB that is dealt with, and one that is on its way.
 constexpr int64_t kBytesOfUpload = 2 * kMiB;
 constexpr absl::Duration kPatience = absl::Seconds(120);
