@@ -192,7 +192,7 @@ class ServerImpl : public Server {
   [[nodiscard]] absl::Status StartSweeper();
   // With --scaler-listen.
   void MakeScaler();
-  [[nodiscard]] absl::Status ListenForScaler();
+  [[nodiscard]] absl::Status ListenForScaler(const std::shared_ptr<grpc::ServerCredentials>& credentials);
   // What answers the RPCs, over the stores and the dispatcher.
   void MakeServices();
   // Reads the file of --tenant-limits again if it has changed.
@@ -345,7 +345,9 @@ absl::Status ServerImpl::Listen() {
   MakeScaler();
   if (auto started = dispatcher_->Start(); !started.ok()) return started;
   // Not before the queue is known: KEDA would think it empty.
-  if (auto scaled = ListenForScaler(); !scaled.ok()) return scaled;
+  auto credentials = MakeServerCredentials({options_.tls_cert, options_.tls_key, options_.tls_client_ca});
+  if (!credentials.ok()) return credentials.status();
+  if (auto scaled = ListenForScaler(*credentials); !scaled.ok()) return scaled;
   MakeServices();
 
   grpc::EnableDefaultHealthCheckService(true);
@@ -357,8 +359,6 @@ absl::Status ServerImpl::Listen() {
   interceptors.push_back(MakeRpcMetrics(&metrics_));
   if (open_streams_ != nullptr) interceptors.push_back(open_streams_->MakeInterceptors());
   builder.experimental().SetInterceptorCreators(std::move(interceptors));
-  auto credentials = MakeServerCredentials({options_.tls_cert, options_.tls_key, options_.tls_client_ca});
-  if (!credentials.ok()) return credentials.status();
   builder.AddListeningPort(options_.listen, *credentials, &port_);
   builder.RegisterService(videos_->service());
   builder.RegisterService(training_->service());
@@ -403,11 +403,9 @@ void ServerImpl::MakeScaler() {
   scaler_ = std::make_unique<ExternalScaler>(std::move(sources));
 }
 
-absl::Status ServerImpl::ListenForScaler() {
+absl::Status ServerImpl::ListenForScaler(const std::shared_ptr<grpc::ServerCredentials>& credentials) {
   if (scaler_ == nullptr) return absl::OkStatus();
-  auto credentials = MakeServerCredentials({options_.tls_cert, options_.tls_key, options_.tls_client_ca});
-  if (!credentials.ok()) return credentials.status();
-  const absl::Status listening = scaler_->Listen(options_.scaler_listen, *credentials);
+  const absl::Status listening = scaler_->Listen(options_.scaler_listen, credentials);
   return listening.ok() ? listening : WithFlag("--scaler-listen", listening);
 }
 
